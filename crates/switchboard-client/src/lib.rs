@@ -1,0 +1,1 @@
+//! What a program calls to talk to a hub or a plain peer.

@@ -1,0 +1,1 @@
+//! The hub: rooms, file store, shards and doors.

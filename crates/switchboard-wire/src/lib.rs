@@ -1,0 +1,1 @@
+//! Every protocol of the switchboard as pure data.

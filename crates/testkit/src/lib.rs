@@ -1,0 +1,1 @@
+//! For tests only: start a hub and other people's programs.
