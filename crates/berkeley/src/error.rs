@@ -1,0 +1,163 @@
+//! What can go wrong with a socket.
+
+use core::fmt;
+use std::io;
+
+use crate::addr::Addr;
+use crate::errno::Errno;
+
+/// The result of a socket call.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Why a socket call failed.
+///
+/// Three things are kept apart that an [`io::Error`] mixes: the kernel's answer ([`Error::Os`]),
+/// the end of the caller's own time limit ([`Error::TimedOut`], which is not `ETIMEDOUT`), and
+/// a use that this library refuses before the kernel is asked ([`Error::Invalid`]).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused a call.
+    Os {
+        /// The kernel's answer.
+        errno: Errno,
+        /// The call, as the man pages name it (`"connect"`).
+        call: &'static str,
+        /// The address that the call was about, where there is one.
+        addr: Option<Box<Addr>>,
+    },
+    /// The socket's or the call's own time limit ended before the call did.
+    TimedOut {
+        /// The call that was given up.
+        call: &'static str,
+    },
+    /// `send_all` failed after some bytes had gone out.
+    Partial {
+        /// How many bytes the kernel had taken.
+        sent: usize,
+        /// Why the rest did not follow.
+        cause: Box<Self>,
+    },
+    /// None of a host's addresses could be reached: each with its own reason, in the order tried.
+    Connect(Vec<(Addr, Self)>),
+    /// A name could not be turned into addresses.
+    Resolve {
+        /// The name that was asked for.
+        host: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// The request makes no sense, and was refused before any system call.
+    Invalid(String),
+    /// This build or this kernel cannot do what was asked for.
+    Unsupported(String),
+}
+
+impl Error {
+    /// The kernel's error for `call`.
+    #[must_use]
+    pub const fn os(call: &'static str, errno: Errno) -> Self {
+        Self::Os {
+            errno,
+            call,
+            addr: None,
+        }
+    }
+
+    /// The kernel's error for `call` on `addr`.
+    #[must_use]
+    pub fn at(call: &'static str, errno: Errno, addr: &Addr) -> Self {
+        Self::Os {
+            errno,
+            call,
+            addr: Some(Box::new(addr.clone())),
+        }
+    }
+
+    /// The kernel's error number, looking through [`Error::Partial`] and the last reason of
+    /// [`Error::Connect`]; `None` where no system call failed.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Os { errno, .. } => Some(*errno),
+            Self::Partial { cause, .. } => cause.errno(),
+            Self::Connect(tried) => tried.last().and_then(|(_, error)| error.errno()),
+            _ => None,
+        }
+    }
+
+    /// True when a non-blocking call would have had to wait.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        self.errno().is_some_and(Errno::is_would_block)
+    }
+
+    /// True when the caller's time limit ended the call.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Partial { cause, .. } => cause.is_timed_out(),
+            Self::Connect(tried) => tried.last().is_some_and(|(_, error)| error.is_timed_out()),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os {
+                errno,
+                call,
+                addr: Some(addr),
+            } => write!(f, "{call} {addr}: {errno}"),
+            Self::Os {
+                errno,
+                call,
+                addr: None,
+            } => write!(f, "{call}: {errno}"),
+            Self::TimedOut { call } => write!(f, "{call}: the time limit ended"),
+            Self::Partial { sent, cause } => write!(f, "{cause} (after {sent} bytes were sent)"),
+            Self::Connect(tried) => {
+                for (index, (_, error)) in tried.iter().enumerate() {
+                    if index > 0 {
+                        f.write_str("; ")?;
+                    }
+                    write!(f, "{error}")?;
+                }
+                Ok(())
+            }
+            Self::Resolve { host, reason } => write!(f, "no address for {host:?}: {reason}"),
+            Self::Invalid(what) | Self::Unsupported(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Partial { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Os {
+                errno, addr: None, ..
+            } => Self::from(*errno),
+            Error::TimedOut { .. } => Self::new(io::ErrorKind::TimedOut, error),
+            Error::Invalid(_) => Self::new(io::ErrorKind::InvalidInput, error),
+            Error::Unsupported(_) => Self::new(io::ErrorKind::Unsupported, error),
+            _ => {
+                let kind = error
+                    .errno()
+                    .map_or(io::ErrorKind::Other, |errno| Self::from(errno).kind());
+                Self::new(kind, error)
+            }
+        }
+    }
+}

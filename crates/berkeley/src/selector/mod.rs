@@ -1,0 +1,282 @@
+//! Which of many descriptors are ready.
+//!
+//! One contract, several back ends; each is a file of its own. What a back end cannot do is an
+//! error when it is asked for, never a silent change.
+//!
+//! ```
+//! use berkeley::selector::{Backend, Interest, Key, Trigger};
+//! use berkeley::{Family, Kind, Socket};
+//! use std::os::fd::AsFd;
+//!
+//! # fn main() -> Result<(), berkeley::Error> {
+//! let (a, b) = Socket::pair(Family::UNIX, Kind::STREAM)?;
+//! let mut selector = Backend::Epoll.open()?;
+//! selector.register(b.as_fd(), Key(7), Interest::READABLE, Trigger::Level)?;
+//! a.send_all(b"x")?;
+//! let mut events = Vec::new();
+//! selector.wait(&mut events, None)?;
+//! assert_eq!(events[0].key, Key(7));
+//! assert!(events[0].ready.is_readable());
+//! # Ok(())
+//! # }
+//! ```
+
+mod epoll;
+mod poll;
+mod select;
+
+use core::fmt;
+use core::ops::BitOr;
+use core::str::FromStr;
+use core::time::Duration;
+use std::os::fd::BorrowedFd;
+
+pub use epoll::Epoll;
+pub use poll::Poll;
+pub use select::Select;
+
+use crate::error::{Error, Result};
+
+/// Events that one [`Selector::wait`] reports at most; the rest comes with the next one.
+pub const EVENTS_MAX: usize = 1024;
+
+/// The caller's own name for a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u64);
+
+/// What a registration wants to hear of; joined with `|`. Errors and hang-ups are always told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest(u8);
+
+impl Interest {
+    /// Receiving or accepting would not wait.
+    pub const READABLE: Self = Self(1);
+    /// Sending would not wait, or connecting has ended.
+    pub const WRITABLE: Self = Self(2);
+    /// There is urgent data.
+    pub const PRIORITY: Self = Self(4);
+    /// The peer has ended its sending side. Not with `select`.
+    pub const PEER_CLOSED: Self = Self(8);
+
+    const fn has(self, part: Self) -> bool {
+        self.0 & part.0 != 0
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What is the case with a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready(u8);
+
+impl Ready {
+    const READABLE: u8 = 1;
+    const WRITABLE: u8 = 2;
+    const PRIORITY: u8 = 4;
+    const PEER_CLOSED: u8 = 8;
+    const ERROR: u8 = 16;
+    const HANG_UP: u8 = 32;
+
+    fn when(self, condition: bool, part: u8) -> Self {
+        if condition { Self(self.0 | part) } else { self }
+    }
+
+    /// Receiving or accepting will not wait: there is something, or the end, or an error.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        self.0 & Self::READABLE != 0
+    }
+
+    /// Sending will not wait.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.0 & Self::WRITABLE != 0
+    }
+
+    /// There is urgent data.
+    #[must_use]
+    pub const fn is_priority(self) -> bool {
+        self.0 & Self::PRIORITY != 0
+    }
+
+    /// The peer has ended its sending side.
+    #[must_use]
+    pub const fn is_peer_closed(self) -> bool {
+        self.0 & Self::PEER_CLOSED != 0
+    }
+
+    /// Something failed: `SO_ERROR` or the error queue tells what.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.0 & Self::ERROR != 0
+    }
+
+    /// Both directions have ended.
+    #[must_use]
+    pub const fn is_hang_up(self) -> bool {
+        self.0 & Self::HANG_UP != 0
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (self.is_readable(), "readable"),
+            (self.is_writable(), "writable"),
+            (self.is_priority(), "priority"),
+            (self.is_peer_closed(), "peer-closed"),
+            (self.is_error(), "error"),
+            (self.is_hang_up(), "hang-up"),
+        ];
+        let mut set = f.debug_set();
+        for (is, name) in names {
+            if is {
+                set.entry(&format_args!("{name}"));
+            }
+        }
+        set.finish()
+    }
+}
+
+/// One report of a selector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Whose.
+    pub key: Key,
+    /// What.
+    pub ready: Ready,
+}
+
+/// When readiness is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// As long as it lasts.
+    Level,
+    /// When it begins: drain until the call would wait. Not with `select` and `poll`.
+    Edge,
+    /// Once; then the registration sleeps until it is modified.
+    OneShot,
+}
+
+/// Tells which of many registered descriptors are ready.
+///
+/// A descriptor must be unregistered before it is closed: a selector knows it by its number,
+/// and the number may soon belong to another one.
+pub trait Selector: fmt::Debug + Send {
+    /// Starts watching a descriptor.
+    ///
+    /// # Errors
+    /// `EEXIST` if it is watched already; `EPERM` from epoll for a regular file, which is always
+    /// ready; [`Error::Unsupported`] for a trigger or a descriptor that the back end cannot watch.
+    fn register(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        key: Key,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> Result<()>;
+
+    /// Changes key, interest and trigger of a watched descriptor, and wakes a one-shot one.
+    ///
+    /// # Errors
+    /// `ENOENT` if it is not watched; else as [`Selector::register`].
+    fn modify(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        key: Key,
+        interest: Interest,
+        trigger: Trigger,
+    ) -> Result<()>;
+
+    /// Stops watching a descriptor.
+    ///
+    /// # Errors
+    /// `ENOENT` if it is not watched.
+    fn unregister(&mut self, fd: BorrowedFd<'_>) -> Result<()>;
+
+    /// Replaces `events` by what is ready now, waiting at most `limit` (`None`: without end) for
+    /// the first one. No events means that the limit has passed; signals do not end the wait.
+    ///
+    /// # Errors
+    /// `EBADF` from `select` and `poll` when a watched descriptor was closed.
+    fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> Result<()>;
+
+    /// Which back end this is.
+    fn backend(&self) -> Backend;
+}
+
+/// The ways to wait for many descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// select(2): everywhere, but looks at each descriptor each time, and none above 1,023.
+    Select,
+    /// poll(2): no limit of numbers, but still looks at each descriptor each time.
+    Poll,
+    /// epoll(7): the kernel keeps the list, and a wait costs what is ready.
+    Epoll,
+    /// io_uring(7).
+    IoUring,
+}
+
+impl Backend {
+    /// The best one that is available.
+    pub const BEST: Self = Self::Epoll;
+
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Select, Self::Poll, Self::Epoll, Self::IoUring];
+
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Select => "select",
+            Self::Poll => "poll",
+            Self::Epoll => "epoll",
+            Self::IoUring => "io-uring",
+        }
+    }
+
+    /// Makes a selector of this kind.
+    ///
+    /// # Errors
+    /// `EMFILE` when descriptors have run out; [`Error::Unsupported`] for a back end that this
+    /// build does not have.
+    pub fn open(self) -> Result<Box<dyn Selector>> {
+        match self {
+            Self::Select => Ok(Box::new(Select::new())),
+            Self::Poll => Ok(Box::new(Poll::new())),
+            Self::Epoll => Ok(Box::new(Epoll::new()?)),
+            Self::IoUring => Err(Error::Unsupported(
+                "io-uring is not available yet in this version: choose epoll, poll or select"
+                    .into(),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|backend| backend.name() == name)
+            .ok_or_else(|| {
+                Error::Invalid(format!(
+                    "there is no multiplexer {name:?}, only select, poll, epoll and io-uring"
+                ))
+            })
+    }
+}

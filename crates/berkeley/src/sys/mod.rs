@@ -1,0 +1,25 @@
+//! The system calls: the one place with `unsafe`.
+//!
+//! Each function is one call of the kernel or of libc with checked arguments and an [`Errno`] for
+//! its failure. Nothing here retries, waits or decides; that is the work of the modules above.
+
+pub(crate) mod event;
+pub(crate) mod netdb;
+pub(crate) mod process;
+pub(crate) mod socket;
+
+use crate::errno::Errno;
+
+/// Turns the kernel's -1 into the error number behind it.
+fn check(answer: libc::c_int) -> Result<libc::c_int, Errno> {
+    if answer == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(answer)
+    }
+}
+
+/// The same for calls that answer a count of bytes.
+fn check_len(answer: libc::ssize_t) -> Result<usize, Errno> {
+    usize::try_from(answer).map_err(|_negative| Errno::last())
+}

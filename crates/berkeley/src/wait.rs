@@ -1,0 +1,152 @@
+//! Blocking, non-blocking, time-limited: the one loop through which every call goes that may wait.
+
+use core::time::Duration;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Instant;
+
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::sys;
+
+/// How a socket's calls wait, as Python's `settimeout` defines it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Calls wait as long as it takes.
+    Block,
+    /// Calls never wait: what would have to is [`Error::is_would_block`].
+    NonBlock,
+    /// Each call waits at most this long in all, and is [`Error::TimedOut`] after that. Zero
+    /// means [`Mode::NonBlock`].
+    Within(Duration),
+}
+
+/// The moment by which something has to be done, on the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// No limit.
+    pub const NEVER: Self = Self(None);
+
+    /// A moment that lies `limit` ahead; a limit beyond what the clock can count is none.
+    #[must_use]
+    pub fn within(limit: Duration) -> Self {
+        Self(Instant::now().checked_add(limit))
+    }
+
+    /// A given moment.
+    #[must_use]
+    pub const fn at(moment: Instant) -> Self {
+        Self(Some(moment))
+    }
+
+    /// What is left until then: `None` for no limit, zero when it has passed.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        self.0
+            .map(|moment| moment.saturating_duration_since(Instant::now()))
+    }
+
+    /// What is left in whole milliseconds for poll(2): rounded up so that no wait ends early, at
+    /// most what fits, -1 for no limit.
+    pub(crate) fn left_ms(self) -> i32 {
+        match self.left() {
+            None => -1,
+            Some(left) => i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX),
+        }
+    }
+
+    /// True when the moment has come.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+}
+
+/// What a call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    Readable,
+    Writable,
+}
+
+/// How one call waits: not at all, or until a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// The descriptor blocks by itself: the call is simply made again after a signal.
+    Kernel,
+    /// The first `EAGAIN` is the answer.
+    None,
+    /// The descriptor does not block; wait with poll(2).
+    Until(Deadline),
+}
+
+/// Makes a system call until it gives an answer that counts: again after a signal, again after a
+/// wait, never beyond the deadline.
+#[inline]
+pub(crate) fn retry<T>(
+    fd: BorrowedFd<'_>,
+    patience: Patience,
+    until: Until,
+    call: &'static str,
+    mut attempt: impl FnMut() -> Result<T, Errno>,
+) -> Result<T> {
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(Errno::EINTR) => {}
+            Err(errno) if errno.is_would_block() => match patience {
+                Patience::Kernel | Patience::None => return Err(Error::os(call, errno)),
+                Patience::Until(deadline) => wait_ready(fd, until, deadline, call)?,
+            },
+            Err(errno) => return Err(Error::os(call, errno)),
+        }
+    }
+}
+
+/// Waits until the descriptor is ready, or has failed, which the next call will tell.
+pub(crate) fn wait_ready(
+    fd: BorrowedFd<'_>,
+    until: Until,
+    deadline: Deadline,
+    call: &'static str,
+) -> Result<()> {
+    let events = match until {
+        Until::Readable => libc::POLLIN,
+        Until::Writable => libc::POLLOUT,
+    };
+    let mut fds = [libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    }];
+    loop {
+        match sys::event::poll(&mut fds, deadline.left_ms()) {
+            Ok(0) if deadline.has_passed() => return Err(Error::TimedOut { call }),
+            // Woken early: the wait was longer than one poll(2) can be, or a signal came.
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(Error::os("poll", errno)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_rounded_up_and_never_negative() {
+        assert_eq!(Deadline::NEVER.left_ms(), -1);
+        assert_eq!(Deadline::within(Duration::ZERO).left_ms(), 0);
+        assert!(Deadline::within(Duration::from_micros(1500)).left_ms() <= 2);
+        assert_eq!(
+            Deadline::within(Duration::from_secs(u64::MAX)).left_ms(),
+            -1
+        );
+        assert_eq!(
+            Deadline::within(Duration::from_secs(1 << 40)).left_ms(),
+            i32::MAX
+        );
+    }
+}
