@@ -1,1 +1,33 @@
 //! One thread, many sockets.
+//!
+//! A [`Reactor`] owns listeners, connections, datagram sockets and inputs, waits for all of them
+//! at once through any selector of `berkeley`, does their reading and writing, and tells a
+//! [`Handler`] what happened: bytes arrived, a peer has gone, a timer is due. The handler answers
+//! by calling the reactor: send, pause, finish, close.
+//!
+//! The handler never sees readiness, only results, so that the same handler can run on a back
+//! end that completes operations instead of announcing them.
+//!
+//! - Fair: one read of at most [`READ_BYTES_MAX`] and at most [`ACCEPTS_PER_TURN_MAX`] accepts
+//!   per socket and turn, so that a busy peer cannot starve the rest.
+//! - What is sent waits in an [`Outbox`] and goes out at the end of the turn with one gathered
+//!   call per connection. Outboxes are bounded; a full one is the handler's to judge.
+//! - An idle connection costs nothing: no work, and no timer unless the handler sets one.
+//!
+//! It knows nothing of protocols and rooms.
+#![forbid(unsafe_code)]
+
+mod mailbox;
+mod outbox;
+mod reactor;
+mod slots;
+mod timers;
+
+pub use mailbox::{Receiver, Sender};
+pub use outbox::Outbox;
+pub use reactor::{
+    ACCEPTS_PER_TURN_MAX, Closed, DATAGRAMS_PER_TURN_MAX, Handler, READ_BYTES_MAX, Reactor,
+    SendError,
+};
+pub use slots::Token;
+pub use timers::TimerId;

@@ -1,0 +1,183 @@
+//! The sources that a reactor owns, under tokens that are never used twice.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use berkeley::Socket;
+use berkeley::selector::{Interest, Key};
+
+use crate::outbox::Outbox;
+use crate::timers::TimerId;
+
+/// The name of a source within its reactor. The token of a source that is gone names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token {
+    index: u32,
+    generation: u32,
+}
+
+impl Token {
+    pub(crate) const fn key(self) -> Key {
+        Key(((self.generation as u64) << 32) | self.index as u64)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves that `key` put together")]
+    pub(crate) const fn from_key(key: Key) -> Self {
+        Self { index: key.0 as u32, generation: (key.0 >> 32) as u32 }
+    }
+}
+
+/// A source and what the selector has been told of it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) kind: SourceKind,
+    /// What the selector watches for now; `None`: it does not know the descriptor.
+    pub(crate) watched: Option<Interest>,
+    /// The handler wants nothing from it for the time being.
+    pub(crate) paused: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum SourceKind {
+    Listener { socket: Socket, resting: bool, rest_ms: u64 },
+    Stream(Stream),
+    Datagrams { socket: Socket },
+    Input { fd: OwnedFd, always_ready: bool, ended: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) socket: Socket,
+    pub(crate) outbox: Outbox,
+    /// The last write did not take everything: wait until there is room again.
+    pub(crate) blocked: bool,
+    /// The outbox is on the list of those to be written at the end of the turn.
+    pub(crate) dirty: bool,
+    /// The peer has ended its side.
+    pub(crate) ended: bool,
+    /// The handler has finished with it.
+    pub(crate) finishing: Option<Finishing>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Finishing {
+    pub(crate) timer: TimerId,
+    /// All is written and our side has been ended.
+    pub(crate) shut: bool,
+}
+
+impl Source {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            SourceKind::Listener { socket, .. } | SourceKind::Datagrams { socket } => {
+                socket.as_fd()
+            }
+            SourceKind::Stream(stream) => stream.socket.as_fd(),
+            SourceKind::Input { fd, .. } => fd.as_fd(),
+        }
+    }
+
+    /// What the selector should watch for.
+    pub(crate) fn wanted(&self) -> Option<Interest> {
+        let read = (!self.paused).then_some(Interest::READABLE);
+        match &self.kind {
+            SourceKind::Listener { resting: true, .. } | SourceKind::Input { ended: true, .. } => {
+                None
+            }
+            SourceKind::Listener { .. }
+            | SourceKind::Datagrams { .. }
+            | SourceKind::Input { .. } => read,
+            SourceKind::Stream(stream) => {
+                let reads = !stream.ended && (!self.paused || stream.finishing.is_some());
+                match (reads, stream.blocked) {
+                    (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                    (true, false) => Some(Interest::READABLE),
+                    (false, true) => Some(Interest::WRITABLE),
+                    (false, false) => None,
+                }
+            }
+        }
+    }
+}
+
+/// A table of sources.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    live: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    source: Option<Source>,
+}
+
+impl Slots {
+    pub(crate) fn insert(&mut self, source: Source) -> Token {
+        self.live += 1;
+        if let Some(index) = self.free.pop()
+            && let Some(slot) = self.slots.get_mut(index as usize)
+        {
+            slot.source = Some(source);
+            return Token { index, generation: slot.generation };
+        }
+        // More than four thousand million sources do not fit into a process.
+        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(Slot { generation: 0, source: Some(source) });
+        Token { index, generation: 0 }
+    }
+
+    pub(crate) fn get(&self, token: Token) -> Option<&Source> {
+        let slot = self.slots.get(token.index as usize)?;
+        if slot.generation == token.generation { slot.source.as_ref() } else { None }
+    }
+
+    pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Source> {
+        let slot = self.slots.get_mut(token.index as usize)?;
+        if slot.generation == token.generation { slot.source.as_mut() } else { None }
+    }
+
+    pub(crate) fn stream_mut(&mut self, token: Token) -> Option<&mut Stream> {
+        match &mut self.get_mut(token)?.kind {
+            SourceKind::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Source> {
+        let slot = self.slots.get_mut(token.index as usize)?;
+        if slot.generation != token.generation {
+            return None;
+        }
+        let source = slot.source.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(token.index);
+        self.live -= 1;
+        Some(source)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.live
+    }
+}
+
+/// What a timer of the reactor is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Due {
+    /// The handler's.
+    Handler(u64),
+    /// A listener that rested may accept again.
+    Accept(Token),
+    /// A finishing connection has had its time.
+    Finish(Token),
+}
+
+/// The earlier of two moments that may not exist.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
