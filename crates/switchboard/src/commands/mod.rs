@@ -1,0 +1,56 @@
+//! The commands: one file each, with its arguments and what it does with them.
+
+mod chat;
+mod connect;
+mod listen;
+mod send;
+mod serve;
+mod talk;
+mod time;
+
+use clap::{Parser, Subcommand};
+
+/// Let two programs, or two hundred thousand, talk.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Examples:
+  switchboard serve                                   run the hub on this machine
+  switchboard chat 127.0.0.1                          join its room
+  switchboard send 127.0.0.1 -m 'see this' cat.png    send a message and a file
+  switchboard listen tcp://127.0.0.1:7000 --echo      answer everybody with his own words
+  switchboard connect tcp://127.0.0.1:7000            talk to any TCP server
+
+'switchboard COMMAND --help' tells more about each."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Listen(listen::Args),
+    Connect(connect::Args),
+    Chat(chat::Args),
+    Send(send::Args),
+    Time(time::Args),
+    Talk(talk::Args),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(args) => args.run(),
+            Command::Listen(args) => args.run(),
+            Command::Connect(args) => args.run(),
+            Command::Chat(args) => args.run(),
+            Command::Send(args) => args.run(),
+            Command::Time(args) => args.run(),
+            Command::Talk(args) => args.run(),
+        }
+    }
+}

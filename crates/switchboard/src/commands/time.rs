@@ -1,0 +1,12 @@
+//! `switchboard time`.
+
+/// Ask a hub for the time
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+impl Args {
+    /// Runs the command.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        anyhow::bail!("not there yet")
+    }
+}
