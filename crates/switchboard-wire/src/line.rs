@@ -1,0 +1,339 @@
+//! Chat lines: UTF-8 text, one line one message, `\n` or `\r\n`.
+//!
+//! It reads lines, commands and nicks, and writes what the others in the room receive. It does not
+//! know who is in the room.
+//!
+//! Begin with [`LineDecoder`] to read and [`chat_lines`] to write.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::buffer::{append_within, take_front};
+use crate::limits::NICK_CHARS_MAX;
+use crate::text::clean;
+
+/// Nicks nobody may take, folded: they would speak for the hub or for everybody.
+const RESERVED_NICKS: [&str; 13] = [
+    "admin",
+    "administrator",
+    "all",
+    "everyone",
+    "help",
+    "hub",
+    "me",
+    "moderator",
+    "operator",
+    "root",
+    "server",
+    "switchboard",
+    "system",
+];
+
+/// Reads lines out of a byte stream that comes in pieces of any size.
+///
+/// It holds at most `limit` bytes, and one more for a carriage return that may be half of a line
+/// ending. An overlong line is never split in two: it is told once and thrown away to its end.
+///
+/// ```
+/// use switchboard_wire::{Line, LineDecoder};
+///
+/// let mut decoder = LineDecoder::new(5);
+/// let mut bytes: &[u8] = b"hello\r\noverlong\nbye";
+/// assert_eq!(decoder.push(&mut bytes), Some(Line::Text("hello".to_owned())));
+/// assert_eq!(decoder.push(&mut bytes), Some(Line::TooLong));
+/// assert_eq!(decoder.push(&mut bytes), None);
+/// assert_eq!(decoder.end(), Some(Line::Text("bye".to_owned())));
+/// ```
+#[derive(Debug)]
+pub struct LineDecoder {
+    limit: usize,
+    /// The unfinished line so far; empty while one is thrown away.
+    line: Vec<u8>,
+    is_discarding: bool,
+}
+
+impl LineDecoder {
+    /// Makes a decoder that takes lines of up to `limit` bytes, their endings not counted.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            is_discarding: false,
+        }
+    }
+
+    /// Takes bytes from the front of `bytes` and gives the next line.
+    ///
+    /// `None` means that `bytes` is used up: call until then. One carriage return before the
+    /// newline belongs to the line's ending.
+    pub fn push(&mut self, bytes: &mut &[u8]) -> Option<Line> {
+        while !bytes.is_empty() {
+            let newline = bytes.iter().position(|byte| *byte == b'\n');
+            let piece = take_front(bytes, newline.unwrap_or(bytes.len()));
+            if newline.is_some() {
+                take_front(bytes, 1);
+                if !std::mem::take(&mut self.is_discarding) {
+                    return Some(self.finish(piece));
+                }
+            } else if !self.is_discarding && !self.hold(piece) {
+                return Some(Line::TooLong);
+            }
+        }
+        None
+    }
+
+    /// Gives the last line when the stream ended without a newline.
+    ///
+    /// `None` if the stream ended with one, or inside a line already told as too long. The decoder
+    /// is as new afterwards.
+    pub fn end(&mut self) -> Option<Line> {
+        self.is_discarding = false;
+        if self.line.is_empty() {
+            None
+        } else {
+            Some(self.finish(&[]))
+        }
+    }
+
+    /// Whether a line has begun and not ended.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        self.is_discarding || !self.line.is_empty()
+    }
+
+    /// Makes the line that ends with `piece`.
+    fn finish(&mut self, piece: &[u8]) -> Line {
+        let mut line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            // The whole line is in this piece: it is copied once, into its text.
+            let piece = piece.strip_suffix(b"\r").unwrap_or(piece);
+            if piece.len() > self.limit {
+                return Line::TooLong;
+            }
+            return std::str::from_utf8(piece)
+                .map_or(Line::NotUtf8, |text| Line::Text(text.to_owned()));
+        }
+        // Checked before it is appended, so that a huge piece is not held even for a moment.
+        let len = line.len().saturating_add(piece.len());
+        let last = piece.last().or(line.last()).copied();
+        if len.saturating_sub(usize::from(last == Some(b'\r'))) > self.limit {
+            return Line::TooLong;
+        }
+        append_within(&mut line, piece, self.limit.saturating_add(1));
+        line.pop_if(|byte| *byte == b'\r');
+        String::from_utf8(line).map_or(Line::NotUtf8, Line::Text)
+    }
+
+    /// Keeps `piece` of an unfinished line, or begins to throw the line away if it is too long.
+    fn hold(&mut self, piece: &[u8]) -> bool {
+        // A carriage return at the end may belong to the line's ending, which does not count.
+        let ending = usize::from(piece.ends_with(b"\r"));
+        let len = self.line.len().saturating_add(piece.len());
+        if len.saturating_sub(ending) > self.limit {
+            self.line = Vec::new();
+            self.is_discarding = true;
+            return false;
+        }
+        append_within(&mut self.line, piece, self.limit.saturating_add(1));
+        true
+    }
+}
+
+/// One line, without its ending.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Line {
+    /// The line was not UTF-8, and is thrown away.
+    NotUtf8,
+    /// The line's text, as it came: not cleaned.
+    Text(String),
+    /// The line is longer than the limit, and is thrown away.
+    TooLong,
+}
+
+/// A line that speaks to the hub instead of the room.
+///
+/// ```
+/// use switchboard_wire::Command;
+///
+/// assert_eq!(Command::parse("/NICK  alice "), Some(Command::Nick("alice".to_owned())));
+/// assert_eq!(Command::parse("hello"), None);
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// `/help`: list the commands.
+    Help,
+    /// `/nick NAME`: be called so; empty when no name was given, and not checked yet.
+    Nick(String),
+    /// `/quit`: leave.
+    Quit,
+    /// Any other word after the slash, as typed, without the slash.
+    Unknown(String),
+    /// `/who`: list the members.
+    Who,
+}
+
+impl Command {
+    /// Reads a command, if `text` begins with `/`.
+    ///
+    /// The word after the slash is taken in any case, and white space around it and around what
+    /// follows is ignored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix('/')?.trim();
+        let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        Some(match word.to_ascii_lowercase().as_str() {
+            "help" => Self::Help,
+            "nick" => Self::Nick(argument.trim().to_owned()),
+            "quit" => Self::Quit,
+            "who" => Self::Who,
+            _ => Self::Unknown(word.to_owned()),
+        })
+    }
+}
+
+/// The name a member has taken.
+///
+/// It has 1 to 32 letters, digits, `_`, `-` and `.` of any script, at least one of them a letter or
+/// digit. No nick looks like `ADDRESS:PORT`, and none speaks for the hub.
+///
+/// ```
+/// use switchboard_wire::Nick;
+///
+/// assert_eq!(Nick::new("Алиса")?.folded(), Nick::new("АЛИСА")?.folded());
+/// assert!(Nick::new("127.0.0.1:9").is_err() && Nick::new("Root").is_err());
+/// # Ok::<(), switchboard_wire::NickError>(())
+/// ```
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Nick(String);
+
+impl Nick {
+    /// Checks a nick; it is taken as it stands, not trimmed.
+    ///
+    /// # Errors
+    /// [`NickError`] says which rule it breaks.
+    pub fn new(nick: &str) -> Result<Self, NickError> {
+        if nick.is_empty() {
+            return Err(NickError::Empty);
+        }
+        // One more is enough to know, and a stranger's text may be long.
+        if nick.chars().take(NICK_CHARS_MAX + 1).count() > NICK_CHARS_MAX {
+            return Err(NickError::TooLong {
+                max: NICK_CHARS_MAX,
+            });
+        }
+        let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if let Some(character) = nick.chars().find(|c| !is_allowed(*c)) {
+            return Err(NickError::Character { character });
+        }
+        if !nick.contains(char::is_alphanumeric) {
+            return Err(NickError::NoLetter);
+        }
+        let nick = Self(nick.to_owned());
+        if RESERVED_NICKS.contains(&nick.folded().as_str()) {
+            return Err(NickError::Reserved { nick: nick.0 });
+        }
+        Ok(nick)
+    }
+
+    /// The form to compare by: nicks that differ only in case have the same.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// The nick as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Nick {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Nick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why a nick cannot be taken.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NickError {
+    /// It holds a character that is not allowed.
+    #[error("a nick takes letters, digits, `_`, `-` and `.`, and not {character:?}")]
+    Character {
+        /// The first such character.
+        character: char,
+    },
+    /// It is empty.
+    #[error("a nick needs at least one character")]
+    Empty,
+    /// It has neither a letter nor a digit.
+    #[error("a nick needs at least one letter or digit")]
+    NoLetter,
+    /// It would speak for the hub or for everybody.
+    #[error("the nick {nick} is reserved")]
+    Reserved {
+        /// The nick as it was asked for.
+        nick: String,
+    },
+    /// It is too long.
+    #[error("a nick has at most {max} characters")]
+    TooLong {
+        /// The most characters a nick may have.
+        max: usize,
+    },
+}
+
+/// Writes what the others in the room receive: each line of `text` as `author:line\n`.
+///
+/// Lines are cleaned as [`clean`] does, and blank ones are dropped; `None` if nothing is left.
+/// Since each line repeats its author, whoever takes a text bounds its lines first: one for a chat
+/// line, [`MESSAGE_LINES_MAX`](crate::limits::MESSAGE_LINES_MAX) for a parcel.
+///
+/// ```
+/// use switchboard_wire::chat_lines;
+///
+/// let lines = chat_lines("127.0.0.1:53124", "one\r\n\n\x07two").unwrap();
+/// assert_eq!(lines, "127.0.0.1:53124:one\n127.0.0.1:53124:two\n");
+/// assert_eq!(chat_lines("alice", " \n"), None);
+/// ```
+#[must_use]
+pub fn chat_lines(author: &str, text: &str) -> Option<Bytes> {
+    let author = clean(author);
+    // Right for one line, the usual case; more lines let it grow.
+    let mut out = Vec::with_capacity(author.len() + text.len() + 2);
+    // The carriage return of a `\r\n` goes with the other control characters.
+    for line in text.split('\n') {
+        let line = clean(line);
+        if line.trim().is_empty() {
+            continue;
+        }
+        out.extend_from_slice(author.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
+    }
+    if out.is_empty() {
+        None
+    } else {
+        Some(Bytes::from(out))
+    }
+}
+
+/// Writes a line of the hub's own: `* text\n`, with `text` cleaned as [`clean`] does.
+///
+/// ```
+/// assert_eq!(switchboard_wire::notice("alice joined"), "* alice joined\n");
+/// ```
+#[must_use]
+pub fn notice(text: &str) -> Bytes {
+    Bytes::from(format!("* {}\n", clean(text)))
+}

@@ -1,0 +1,189 @@
+//! Parcels: a header frame in JSON, then a frame with the payload, a message or a file.
+//!
+//! It reads and writes the plain form, which is never answered. It stores nothing: a file passes
+//! through in the pieces it came in.
+//!
+//! Begin with [`ParcelMachine`] to read, and with [`message_parcel`] and [`file_header`] to write.
+
+mod machine;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use self::machine::ParcelMachine;
+use crate::file_name::{FileName, NameError};
+use crate::frame::{self, FrameError};
+use crate::limits;
+
+/// What a [`ParcelMachine`] takes, and for how long it waits.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParcelLimits {
+    /// The longest header frame, in bytes.
+    pub header_bytes: u32,
+    /// The longest message, in bytes.
+    pub message_bytes: u32,
+    /// The largest file, in bytes, and the largest payload of a refused parcel.
+    pub file_bytes: u32,
+    /// The most lines of a message, counted as [`str::lines`] does.
+    pub message_lines: usize,
+    /// How long the peer may be silent between parcels.
+    pub idle: Duration,
+    /// How long a parcel may take from its first byte, besides what its payload's size allows for.
+    pub frame: Duration,
+    /// The slowest payload waited for, in bytes per second, on average; zero counts as one.
+    pub file_bytes_per_second_min: u32,
+}
+
+impl Default for ParcelLimits {
+    fn default() -> Self {
+        Self {
+            header_bytes: limits::HEADER_BYTES_MAX,
+            message_bytes: limits::MESSAGE_BYTES_MAX,
+            file_bytes: limits::FILE_BYTES_MAX,
+            message_lines: limits::MESSAGE_LINES_MAX,
+            idle: limits::PARCEL_IDLE,
+            frame: limits::FRAME_TIME,
+            file_bytes_per_second_min: limits::FILE_RATE_MIN,
+        }
+    }
+}
+
+/// What a [`ParcelMachine`] read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ParcelEvent<'a> {
+    /// The peer has said all it wanted: it may be hung up on.
+    Close,
+    /// A file begins: that many bytes of [`Self::FileData`] follow, then [`Self::FileEnd`].
+    FileBegin {
+        /// What to call it, made safe.
+        name: FileName,
+        /// Its size in bytes.
+        bytes: u32,
+    },
+    /// The next bytes of the file, never none, borrowed from what was pushed.
+    FileData(&'a [u8]),
+    /// The file is whole.
+    FileEnd,
+    /// A whole message, as it came: not cleaned.
+    Message(String),
+    /// A parcel could not be used, and the conversation goes on; said once per parcel.
+    Refused {
+        /// What is wrong with it.
+        what: Refusal,
+    },
+}
+
+/// Why a well-framed parcel was not taken.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A file's header has no `file_name`.
+    #[error("the file has no name: its header needs a `file_name`")]
+    FileNameMissing,
+    /// The `file_name` is not a string.
+    #[error("the file's name is not text: `file_name` must be a string")]
+    FileNameNotText,
+    /// The `file_name` is no usable name.
+    #[error(transparent)]
+    FileNameUnusable(NameError),
+    /// The header is JSON, but not an object.
+    #[error("the header is not a JSON object")]
+    HeaderNotObject,
+    /// The message's bytes are not UTF-8.
+    #[error("the message is not UTF-8 text: byte {valid_bytes} begins no character")]
+    MessageNotUtf8 {
+        /// How many bytes at its front are.
+        valid_bytes: usize,
+    },
+    /// The message has too many lines.
+    #[error("the message has {lines} lines, and at most {max} are taken")]
+    MessageTooManyLines {
+        /// How many it has.
+        lines: usize,
+        /// How many it may have.
+        max: usize,
+    },
+    /// The header has no `msg_type`.
+    #[error("the header does not say what the parcel is: it needs a `msg_type`")]
+    TypeMissing,
+    /// The `msg_type` is not a string.
+    #[error("the header's `msg_type` must be a string")]
+    TypeNotText,
+    /// The `msg_type` is none of those known here.
+    #[error("there is no parcel type `{msg_type}`: the types are `msg` and `file`")]
+    TypeUnknown {
+        /// The type, cleaned, and shortened to its first characters.
+        msg_type: String,
+    },
+}
+
+/// Why a conversation in parcels cannot go on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParcelError {
+    /// The bytes are not frames, or the stream ended inside one.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A header frame is neither JSON nor `close`.
+    #[error("a header of {bytes} bytes is not JSON: {reason}")]
+    HeaderNotJson {
+        /// The header's length in bytes.
+        bytes: usize,
+        /// What the JSON reader says, without the peer's text.
+        reason: String,
+    },
+    /// No byte came between parcels for too long.
+    #[error("nothing was sent for {} seconds", .idle.as_secs_f64())]
+    Idle {
+        /// How long the peer was allowed to be silent.
+        idle: Duration,
+    },
+    /// A parcel was not whole in its time.
+    #[error("a parcel was not whole after {} seconds", .allowed.as_secs_f64())]
+    Slow {
+        /// How long it was allowed to take.
+        allowed: Duration,
+    },
+    /// The stream ended after a header, before its payload.
+    #[error("the stream ended after a parcel's header, without its payload")]
+    TruncatedParcel,
+}
+
+/// Writes a whole message parcel.
+///
+/// The receiver also refuses more than [`MESSAGE_LINES_MAX`](limits::MESSAGE_LINES_MAX) lines,
+/// without an answer: that is for the caller to check.
+///
+/// # Errors
+/// [`FrameError::TooLong`] above [`MESSAGE_BYTES_MAX`](limits::MESSAGE_BYTES_MAX).
+pub fn message_parcel(text: &str) -> Result<Vec<u8>, FrameError> {
+    let mut out = Vec::new();
+    frame::encode_within(br#"{"msg_type":"msg"}"#, limits::HEADER_BYTES_MAX, &mut out)?;
+    frame::encode_within(text.as_bytes(), limits::MESSAGE_BYTES_MAX, &mut out)?;
+    Ok(out)
+}
+
+/// Writes what goes before a file: its header frame and the prefix of its payload.
+///
+/// Exactly `bytes` bytes of the file must follow. `name` is sent as it stands; the receiver reduces
+/// it.
+///
+/// # Errors
+/// [`FrameError::TooLong`] for a file above [`FILE_BYTES_MAX`](limits::FILE_BYTES_MAX), or a name
+/// that makes the header longer than [`HEADER_BYTES_MAX`](limits::HEADER_BYTES_MAX).
+pub fn file_header(name: &str, bytes: u32) -> Result<Vec<u8>, FrameError> {
+    let name = Value::from(name);
+    let header = format!(r#"{{"msg_type":"file","file_name":{name}}}"#);
+    let mut out = Vec::new();
+    frame::encode_within(header.as_bytes(), limits::HEADER_BYTES_MAX, &mut out)?;
+    frame::check(bytes, limits::FILE_BYTES_MAX)?;
+    out.extend_from_slice(&frame::prefix(bytes)?);
+    Ok(out)
+}
+
+/// Writes the frame that ends a conversation.
+#[must_use]
+pub fn close_frame() -> Vec<u8> {
+    b"\x05\0\0\0close".to_vec()
+}

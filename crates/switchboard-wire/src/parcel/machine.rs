@@ -1,0 +1,350 @@
+//! The reading side of a conversation in parcels, as a state machine.
+//!
+//! Each state is a place in the stream where a piece may be cut; nothing in it depends on where the
+//! pieces were cut.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{ParcelError, ParcelEvent, ParcelLimits, Refusal};
+use crate::buffer::take_front;
+use crate::file_name::FileName;
+use crate::frame::{FrameDecoder, FrameError, LengthDecoder};
+use crate::text::clean;
+
+/// The header that ends a conversation.
+const CLOSE: &[u8] = b"close";
+
+/// Longer waits than this would not fit into every clock, and mean "for ever" anyway.
+const WAIT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// How many characters of an unknown type are repeated back.
+const TYPE_CHARS_SHOWN: usize = 32;
+
+/// Reads a conversation in parcels from a byte stream that comes in pieces of any size.
+///
+/// It holds at most one header or message. [`push`](Self::push) may change what
+/// [`deadline`](Self::deadline) gives.
+///
+/// ```
+/// use std::time::Instant;
+/// use switchboard_wire::{ParcelEvent, ParcelLimits, ParcelMachine, parcel};
+///
+/// let mut sent = parcel::message_parcel("hello")?;
+/// sent.extend(parcel::file_header("cat.png", 3)?);
+/// sent.extend(b"\x89PN");
+/// sent.extend(parcel::close_frame());
+///
+/// let now = Instant::now();
+/// let mut machine = ParcelMachine::new(ParcelLimits::default(), now);
+/// let mut bytes = sent.as_slice();
+/// while let Some(event) = machine.push(now, &mut bytes)? {
+///     match event {
+///         ParcelEvent::Message(text) => assert_eq!(text, "hello"),
+///         ParcelEvent::FileBegin { name, bytes } => {
+///             assert_eq!((name.as_str(), bytes), ("cat.png", 3));
+///         }
+///         ParcelEvent::FileData(data) => assert_eq!(data, b"\x89PN"),
+///         ParcelEvent::FileEnd | ParcelEvent::Close => {}
+///         ParcelEvent::Refused { what } => panic!("{what}"),
+///     }
+/// }
+/// machine.end()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ParcelMachine {
+    limits: ParcelLimits,
+    state: State,
+    /// When the parcel being read began, or the last one ended.
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed,
+    Failed(ParcelError),
+    Header(FrameDecoder),
+    Message(FrameDecoder),
+    /// In the payload of a file or, not kept, of a refused parcel.
+    Payload {
+        is_kept: bool,
+        left: usize,
+        announced: u32,
+    },
+    /// Before the payload of a file or, without a name, of a refused parcel.
+    PayloadLength {
+        name: Option<FileName>,
+        length: LengthDecoder,
+    },
+}
+
+/// What one step through the stream leads to; no state means that it stays.
+type Step<'a> = (Option<ParcelEvent<'a>>, Option<State>);
+
+impl ParcelMachine {
+    /// Makes a machine for a connection that begins now.
+    #[must_use]
+    pub fn new(limits: ParcelLimits, now: Instant) -> Self {
+        let state = State::Header(FrameDecoder::new(limits.header_bytes));
+        Self {
+            limits,
+            state,
+            since: now,
+        }
+    }
+
+    /// Takes bytes from the front of `bytes` and gives the next thing that happened.
+    ///
+    /// `None` means that `bytes` is used up: call until then, also when `bytes` is empty after an
+    /// event, since an event may follow without more bytes.
+    /// After [`ParcelEvent::Close`] everything is taken and ignored.
+    ///
+    /// # Errors
+    /// [`ParcelError::Frame`] and [`ParcelError::HeaderNotJson`]. The stream cannot be read from
+    /// there on: close it. Every later call gives the same error.
+    pub fn push<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &mut &'a [u8],
+    ) -> Result<Option<ParcelEvent<'a>>, ParcelError> {
+        loop {
+            let is_starved = bytes.is_empty();
+            let (event, state) = self
+                .step(now, bytes)
+                .inspect_err(|error| self.state = State::Failed(error.clone()))?;
+            let is_moving = state.is_some();
+            if let Some(state) = state {
+                self.state = state;
+            }
+            if event.is_some() || (is_starved && !is_moving) {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Says whether the stream may end here: between parcels, with `close` or without.
+    ///
+    /// # Errors
+    /// [`ParcelError::Frame`] inside a frame, [`ParcelError::TruncatedParcel`] between a header and
+    /// its payload, and the earlier error after a failure.
+    pub fn end(&self) -> Result<(), ParcelError> {
+        match &self.state {
+            State::Closed => Ok(()),
+            State::Failed(error) => Err(error.clone()),
+            State::Header(header) => Ok(header.end()?),
+            State::Message(message) => {
+                message.end()?;
+                Err(ParcelError::TruncatedParcel)
+            }
+            State::Payload {
+                left, announced, ..
+            } => {
+                let want = *announced as usize;
+                let have = want.saturating_sub(*left);
+                Err(FrameError::UnexpectedEnd { have, want }.into())
+            }
+            State::PayloadLength { length, .. } => {
+                length.end()?;
+                Err(ParcelError::TruncatedParcel)
+            }
+        }
+    }
+
+    /// When to call [`expire`](Self::expire), if nothing is pushed before.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        let wait = if self.is_between() {
+            self.limits.idle
+        } else {
+            self.allowed()
+        };
+        self.since
+            .checked_add(wait.min(WAIT_MAX))
+            .unwrap_or(self.since)
+    }
+
+    /// Says whether the peer's time is up; calling it too early or too often does no harm.
+    ///
+    /// [`ParcelError::Idle`] when no parcel began in time, [`ParcelError::Slow`] when one that
+    /// began is not whole in time. After a failure it is that failure, at any time.
+    #[must_use]
+    pub fn expire(&self, now: Instant) -> Option<ParcelError> {
+        if let State::Failed(error) = &self.state {
+            return Some(error.clone());
+        }
+        if now < self.deadline() {
+            return None;
+        }
+        Some(if self.is_between() {
+            ParcelError::Idle {
+                idle: self.limits.idle,
+            }
+        } else {
+            ParcelError::Slow {
+                allowed: self.allowed(),
+            }
+        })
+    }
+
+    /// Takes what the state is waiting for, as far as it has come.
+    fn step<'a>(&mut self, now: Instant, bytes: &mut &'a [u8]) -> Result<Step<'a>, ParcelError> {
+        match &mut self.state {
+            State::Closed => *bytes = &[],
+            State::Failed(error) => return Err(error.clone()),
+            State::Header(header) => {
+                if !header.is_inside() && !bytes.is_empty() {
+                    self.since = now;
+                }
+                if let Some(header) = header.push(bytes)? {
+                    return self.open(now, &header);
+                }
+            }
+            State::Message(message) => {
+                if let Some(message) = message.push(bytes)? {
+                    let event = match read_message(message, self.limits.message_lines) {
+                        Ok(text) => ParcelEvent::Message(text),
+                        Err(what) => ParcelEvent::Refused { what },
+                    };
+                    return Ok((Some(event), Some(self.between(now))));
+                }
+            }
+            State::Payload {
+                is_kept, left: 0, ..
+            } => {
+                return Ok((
+                    is_kept.then_some(ParcelEvent::FileEnd),
+                    Some(self.between(now)),
+                ));
+            }
+            State::Payload { is_kept, left, .. } => {
+                let data = take_front(bytes, *left);
+                *left = left.saturating_sub(data.len());
+                if *is_kept && !data.is_empty() {
+                    return Ok((Some(ParcelEvent::FileData(data)), None));
+                }
+            }
+            State::PayloadLength { name, length } => {
+                if let Some(announced) = length.push(bytes, self.limits.file_bytes)? {
+                    let is_kept = name.is_some();
+                    let left = announced as usize;
+                    let begin = |name| ParcelEvent::FileBegin {
+                        name,
+                        bytes: announced,
+                    };
+                    let state = State::Payload {
+                        is_kept,
+                        left,
+                        announced,
+                    };
+                    return Ok((name.take().map(begin), Some(state)));
+                }
+            }
+        }
+        Ok((None, None))
+    }
+
+    /// What a whole header leads to.
+    fn open<'a>(&mut self, now: Instant, header: &[u8]) -> Result<Step<'a>, ParcelError> {
+        if header == CLOSE {
+            self.since = now;
+            return Ok((Some(ParcelEvent::Close), Some(State::Closed)));
+        }
+        let length = LengthDecoder::default();
+        let (event, state) = match read_header(header)? {
+            Ok(Header::File(name)) => (
+                None,
+                State::PayloadLength {
+                    name: Some(name),
+                    length,
+                },
+            ),
+            Ok(Header::Message) => (
+                None,
+                State::Message(FrameDecoder::new(self.limits.message_bytes)),
+            ),
+            Err(what) => {
+                let event = ParcelEvent::Refused { what };
+                (Some(event), State::PayloadLength { name: None, length })
+            }
+        };
+        Ok((event, Some(state)))
+    }
+
+    /// Ends a parcel.
+    fn between(&mut self, now: Instant) -> State {
+        self.since = now;
+        State::Header(FrameDecoder::new(self.limits.header_bytes))
+    }
+
+    fn is_between(&self) -> bool {
+        match &self.state {
+            State::Closed => true,
+            State::Header(header) => !header.is_inside(),
+            _ => false,
+        }
+    }
+
+    /// How long the parcel being read may take, as far as its size is known.
+    fn allowed(&self) -> Duration {
+        let payload_bytes = match &self.state {
+            State::Message(message) => message.announced().unwrap_or(0),
+            State::Payload { announced, .. } => *announced,
+            _ => 0,
+        };
+        let rate = self.limits.file_bytes_per_second_min.max(1);
+        let payload = Duration::from_secs(u64::from(payload_bytes.div_ceil(rate)));
+        self.limits.frame.saturating_add(payload)
+    }
+}
+
+/// What a usable header says.
+enum Header {
+    File(FileName),
+    Message,
+}
+
+/// Reads a header: outside, whether it is JSON; inside, whether it can be used.
+fn read_header(header: &[u8]) -> Result<Result<Header, Refusal>, ParcelError> {
+    // Of a key that stands twice the last one counts, as in Python.
+    let header: Value =
+        serde_json::from_slice(header).map_err(|error| ParcelError::HeaderNotJson {
+            bytes: header.len(),
+            reason: error.to_string(),
+        })?;
+    Ok(use_header(&header))
+}
+
+fn use_header(header: &Value) -> Result<Header, Refusal> {
+    let header = header.as_object().ok_or(Refusal::HeaderNotObject)?;
+    let msg_type = header.get("msg_type").ok_or(Refusal::TypeMissing)?;
+    match msg_type.as_str().ok_or(Refusal::TypeNotText)? {
+        "msg" => Ok(Header::Message),
+        "file" => {
+            let name = header.get("file_name").ok_or(Refusal::FileNameMissing)?;
+            let name = name.as_str().ok_or(Refusal::FileNameNotText)?;
+            FileName::reduce(name)
+                .map(Header::File)
+                .map_err(Refusal::FileNameUnusable)
+        }
+        unknown => {
+            let msg_type = clean(unknown).chars().take(TYPE_CHARS_SHOWN).collect();
+            Err(Refusal::TypeUnknown { msg_type })
+        }
+    }
+}
+
+fn read_message(message: Vec<u8>, lines_max: usize) -> Result<String, Refusal> {
+    let text = String::from_utf8(message).map_err(|error| Refusal::MessageNotUtf8 {
+        valid_bytes: error.utf8_error().valid_up_to(),
+    })?;
+    let lines = text.lines().count();
+    if lines > lines_max {
+        return Err(Refusal::MessageTooManyLines {
+            lines,
+            max: lines_max,
+        });
+    }
+    Ok(text)
+}

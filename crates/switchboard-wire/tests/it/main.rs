@@ -1,0 +1,20 @@
+//! The crate's behaviour from outside, by topic.
+//!
+//! Tests bring their own time: an `Instant` is taken once and added to, and nothing waits.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails by panicking"
+)]
+
+mod cutting;
+mod file_names;
+mod frames;
+mod lines;
+mod nicks;
+mod parcel_time;
+mod parcels;
+mod text;
