@@ -1,1 +1,3 @@
 //! The hub: rooms, file store, shards and doors.
+
+pub mod store;

@@ -1,0 +1,71 @@
+//! What the threads of one store know of each other.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use switchboard_wire::FileName;
+
+/// Which names are being given just now, and whether the store still accepts anything.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// At most one a thread.
+    names: Mutex<BTreeSet<String>>,
+    name_freed: Condvar,
+    is_stopped: AtomicBool,
+}
+
+impl Shared {
+    /// Waits until no other thread gives this name, then keeps them from it until the claim is
+    /// dropped.
+    ///
+    /// Between a rename and the `fsync(2)` of its folder a name may still be taken back. Nobody may
+    /// find a duplicate there and call it stored.
+    pub(super) fn claim<'a>(&'a self, name: &'a FileName) -> Claim<'a> {
+        let mut names = self.names();
+        // A thread holds one claim at most, so none waits for one that waits.
+        while names.contains(name.as_str()) {
+            names = self
+                .name_freed
+                .wait(names)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        names.insert(name.as_str().to_owned());
+        Claim {
+            shared: self,
+            name: name.as_str(),
+        }
+    }
+
+    /// Accept nothing from now on.
+    pub(super) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // Inserting and removing leave a whole set even if a holder panics.
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sole right to give one name.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    shared: &'a Shared,
+    name: &'a str,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let was_claimed = self.shared.names().remove(self.name);
+        debug_assert!(
+            was_claimed,
+            "a claimed name stays until its claim is dropped"
+        );
+        self.shared.name_freed.notify_all();
+    }
+}
