@@ -1,3 +1,27 @@
-//! The hub: rooms, file store, shards and doors.
+//! The hub: rooms, the file store, the shards and the doors.
+//!
+//! One message's way: a socket is readable, the [`Shard`](shard) reads, the **door** decodes what
+//! came into an event, the [`room`] makes it an entry and says who is to hear of it, the door
+//! encodes that entry once, and the shard puts it into each member's outbox. It goes one way;
+//! nothing calls back up.
+//!
+//! - [`room`] and the sessions of [`door`] are plain data: no socket, clock, file or thread, so
+//!   that a test can run a whole room in no time.
+//! - [`store`] owns the files, on threads of its own: the network never waits for a disk.
+//! - [`Hub`] puts them together: begin there.
+//!
+//! It never prints and never reads arguments, the environment or the wall clock; the program that
+//! runs it hands those over in [`Config`].
+#![forbid(unsafe_code)]
 
+mod config;
+pub mod door;
+mod hub;
+pub mod limits;
+pub mod room;
+mod shard;
 pub mod store;
+
+pub use config::{Config, Door};
+pub use hub::{Hub, HubError, Stopper};
+pub use limits::Limits;

@@ -2,6 +2,7 @@
 //! business of the crates below.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod commands;
 mod signals;
 mod terminal;

@@ -1,8 +1,10 @@
 //! Ctrl-C and SIGTERM.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// Calls `stop` at the first SIGINT, SIGTERM or SIGHUP; the second ends the process at once, with
@@ -22,5 +24,15 @@ pub(crate) fn on_stop(mut stop: impl FnMut() + Send + 'static) -> anyhow::Result
             std::process::exit(128 + signal);
         }
     })?;
+    Ok(())
+}
+
+/// Makes a file that passes the process's size limit (`ulimit -f`) a failed write, not the death
+/// of the process.
+///
+/// # Errors
+/// The system refuses the handler.
+pub(crate) fn survive_file_size_limit() -> anyhow::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     Ok(())
 }

@@ -95,6 +95,11 @@ impl ParcelMachine {
         }
     }
 
+    /// Does not count `pause` as the peer's time: the receiver itself did not read for so long.
+    pub fn excuse(&mut self, pause: Duration) {
+        self.since = self.since.checked_add(pause).unwrap_or(self.since);
+    }
+
     /// Takes bytes from the front of `bytes` and gives the next thing that happened.
     ///
     /// `None` means that `bytes` is used up: call until then, also when `bytes` is empty after an

@@ -1,12 +1,229 @@
 //! `switchboard serve`.
 
-/// Run the hub: chat, messages and files, and the time
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use berkeley::selector::Backend;
+use berkeley::{Endpoint, Transport};
+use switchboard_hub::{Config, Door, Hub, Limits};
+use tracing::{Level, info};
+
+use crate::{clock, signals};
+
+/// Run the hub: chat, messages and files, and the time.
+///
+/// With no option it listens on this machine only: chat at 8000, parcels at 8001, the time at
+/// 9000 (UDP), and keeps what it receives in ./switchboard-data. The open doors are told on
+/// standard output, what happens on standard error. Ctrl-C ends it in good order.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:
+  switchboard serve                                  for this machine only
+  switchboard serve --chat :8000 --parcels :8001     for everybody who can reach this machine
+  switchboard serve --data /srv/hub --time off       data elsewhere, no time door
+  switchboard serve --unix /run/hub.sock             parcels by a Unix socket too
+
+  nc 127.0.0.1 8000                                  join the chat with nothing but netcat")]
+pub(crate) struct Args {
+    /// Folder for everything that is kept; files lie in its subfolder `files`
+    #[arg(long, value_name = "DIR", default_value = "switchboard-data")]
+    data: PathBuf,
+
+    /// Where to open the chat door: text lines, one a message
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8000")]
+    chat: String,
+
+    /// Where to open the parcel door: messages and files
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8001")]
+    parcels: String,
+
+    /// Where to open the time door: answers UDP datagrams
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9000")]
+    time: String,
+
+    /// Open the parcel door at a Unix socket as well (`@NAME` for an abstract one)
+    #[arg(long, value_name = "PATH")]
+    unix: Option<String>,
+
+    /// How to wait for sockets: select, poll, epoll or io-uring
+    #[arg(long, value_name = "NAME", default_value_t = Backend::BEST)]
+    mux: Backend,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    /// Log more: refused datagrams, every request for the time
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Log only what went wrong
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+/// What one peer, and all of them, may cost.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// Connections at once [default: 10000, or what the system's descriptors allow]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Option<u32>,
+
+    /// Connections at once from one address [default: 64, this machine's own not counted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    connections_per_address: Option<u32>,
+
+    /// Bytes that may wait for one member before it is dropped [default: 4194304]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    outbox: Option<u32>,
+
+    /// Seconds that a member of the chat may be silent [default: 86400]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    chat_idle: Option<u32>,
+
+    /// Seconds that a parcel connection may be silent [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    parcel_idle: Option<u32>,
+
+    /// Seconds that a parcel may take, besides 1 for each 16 KiB of it [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    frame_time: Option<u32>,
+
+    /// Seconds that a line may take from its first byte to its end [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    line_time: Option<u32>,
+
+    /// Bytes of the longest chat line [default: 65536]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    max_line: Option<u32>,
+
+    /// Bytes of the longest message in a parcel [default: 1048576]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    max_message: Option<u32>,
+
+    /// Bytes of the largest file in a parcel [default: 2147483647]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    max_file: Option<u32>,
+}
+
+impl LimitArgs {
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let count = |given: Option<u32>, usual| given.map_or(usual, |given| given as usize);
+        let time = |given: Option<u32>, usual| {
+            given.map_or(usual, |seconds| Duration::from_secs(u64::from(seconds)))
+        };
+        Limits {
+            connections: count(self.connections, usual.connections),
+            connections_per_address: count(
+                self.connections_per_address,
+                usual.connections_per_address,
+            ),
+            loopback_counts: self.connections_per_address.is_some(),
+            outbox_bytes: count(self.outbox, usual.outbox_bytes),
+            chat_idle: time(self.chat_idle, usual.chat_idle),
+            line_time: time(self.line_time, usual.line_time),
+            parcel_idle: time(self.parcel_idle, usual.parcel_idle),
+            frame_time: time(self.frame_time, usual.frame_time),
+            line_bytes: count(self.max_line, usual.line_bytes),
+            message_bytes: self.max_message.unwrap_or(usual.message_bytes),
+            file_bytes: self.max_file.unwrap_or(usual.file_bytes),
+        }
+    }
+}
 
 impl Args {
+    fn doors(&self) -> anyhow::Result<Vec<(Door, Endpoint)>> {
+        let mut doors = Vec::new();
+        let wanted = [
+            (Door::Chat, &self.chat, Transport::Tcp, 8000),
+            (Door::Parcels, &self.parcels, Transport::Tcp, 8001),
+            (Door::Time, &self.time, Transport::Udp, 9000),
+        ];
+        for (door, text, transport, port) in wanted {
+            if text == "off" {
+                continue;
+            }
+            let endpoint = Endpoint::parse(text, transport, Some(port))
+                .with_context(|| format!("--{door}"))?;
+            let fits = endpoint.transport() == transport
+                || (transport == Transport::Tcp && endpoint.transport() == Transport::Unix);
+            anyhow::ensure!(
+                fits,
+                "--{door} {text}: the {door} door is a {}:// endpoint",
+                transport.scheme()
+            );
+            doors.push((door, endpoint));
+        }
+        if let Some(path) = &self.unix {
+            let path = path.strip_prefix("unix://").unwrap_or(path);
+            let endpoint = Endpoint::parse(path, Transport::Unix, None).context("--unix")?;
+            doors.push((Door::Parcels, endpoint));
+        }
+        anyhow::ensure!(!doors.is_empty(), "every door is off: nobody could come in");
+        Ok(doors)
+    }
+
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("not there yet")
+        let doors = self.doors()?;
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => Level::WARN,
+            (_, true) => Level::DEBUG,
+            _ => Level::INFO,
+        };
+        // Dropped last: it writes out what the log still holds.
+        let _log = start_log(level);
+        // With the system's own low limit a hub still works, for fewer.
+        berkeley::raise_descriptor_limit().ok();
+        signals::survive_file_size_limit()?;
+        let data = std::path::absolute(&self.data).unwrap_or_else(|_unknown| self.data.clone());
+        let hub = Hub::open(Config {
+            data: data.clone(),
+            doors,
+            backend: self.mux,
+            limits: self.limits.limits(),
+            clock: Box::new(clock::now),
+        })?;
+        let stopper = hub.stopper();
+        signals::on_stop(move || stopper.stop())?;
+        announce(&hub, &data);
+        hub.run()?;
+        info!("stopped");
+        Ok(())
     }
+}
+
+/// Tells which doors are open. Programs read this: a word, spaces, an address; at the end `ready`.
+fn announce(hub: &Hub, data: &std::path::Path) {
+    let mut text = format!("switchboard {}\n", env!("CARGO_PKG_VERSION"));
+    for (door, endpoint) in hub.doors() {
+        text.push_str(&format!("{door:<8} {endpoint}\n"));
+    }
+    text.push_str(&format!("{:<8} {}\n", "data", data.display()));
+    text.push_str(&format!("{:<8} {}\nready\n", "files", hub.files_dir().display()));
+    // A hub whose starter does not listen serves all the same.
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    if !io::stderr().is_terminal() || !io::stdout().is_terminal() {
+        for (door, endpoint) in hub.doors() {
+            info!("the {door} door is open at {endpoint}");
+        }
+        info!("data lies in {}", data.display());
+    }
+}
+
+/// Starts the log on standard error. It is written by a thread of its own, and lines are dropped
+/// rather than waited for: a terminal that somebody stopped must not stop the hub.
+fn start_log(level: Level) -> tracing_appender::non_blocking::WorkerGuard {
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_timer(clock::LogTime)
+        .with_writer(writer)
+        .init();
+    guard
 }

@@ -1,0 +1,64 @@
+//! What a hub is told at its start.
+
+use core::fmt;
+use std::path::PathBuf;
+
+use berkeley::Endpoint;
+use berkeley::selector::Backend;
+use switchboard_wire::strftime::Moment;
+
+use crate::limits::Limits;
+
+/// A way into the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Text lines, one a message.
+    Chat,
+    /// Messages and files as parcels.
+    Parcels,
+    /// The time, by datagram.
+    Time,
+}
+
+impl Door {
+    /// The name in the log and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Parcels => "parcels",
+            Self::Time => "time",
+        }
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What a hub is told at its start.
+pub struct Config {
+    /// The data folder; it is made if it is missing.
+    pub data: PathBuf,
+    /// Which doors to open, and where. A door may be open at several endpoints.
+    pub doors: Vec<(Door, Endpoint)>,
+    /// What to wait for sockets with.
+    pub backend: Backend,
+    /// The bounds.
+    pub limits: Limits,
+    /// The wall clock: local time, for the time door.
+    pub clock: Box<dyn Fn() -> Moment + Send>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("data", &self.data)
+            .field("doors", &self.doors)
+            .field("backend", &self.backend)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

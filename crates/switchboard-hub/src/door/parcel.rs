@@ -1,0 +1,225 @@
+//! The parcel door: messages and files, from programs that never read.
+//!
+//! It never writes a byte: an answer that nobody reads would turn the client's close into a reset
+//! and cost it the rest of its upload. What it has to say is in how it ends: an end in good order
+//! means that everything was taken, a reset that something was not.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use switchboard_wire::{FileName, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine};
+
+use crate::limits::{Limits, PENDING_PARCELS_MAX, PENDING_TEXT_BYTES_MAX};
+use crate::store::UploadId;
+
+/// One client's conversation.
+#[derive(Debug)]
+pub struct ParcelSession {
+    machine: ParcelMachine,
+    idle: Duration,
+    heard: Instant,
+    /// What was received and is not in the room yet, in order: a message behind a file waits until
+    /// the file is stored, so that the room sees both in the order in which they were sent.
+    pending: VecDeque<Pending>,
+    pending_text_bytes: usize,
+    /// The file that is being received.
+    upload: Option<Upload>,
+    /// Something was not taken: the conversation ends with a reset.
+    refused: bool,
+}
+
+/// A file on its way to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its number at the store.
+    pub id: UploadId,
+    /// The name that it came with.
+    pub name: FileName,
+    /// The size that was announced.
+    pub bytes: u64,
+    /// What has come of it.
+    pub received: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Pending {
+    Message(String),
+    File { id: UploadId, stored: Option<(FileName, u64)> },
+}
+
+/// What is ready for the room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// A stored file.
+    File {
+        /// Its final name.
+        name: FileName,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A message.
+    Message(String),
+}
+
+impl ParcelSession {
+    /// A session that begins now.
+    #[must_use]
+    pub fn new(limits: &Limits, now: Instant) -> Self {
+        let machine = ParcelMachine::new(
+            ParcelLimits {
+                message_bytes: limits.message_bytes,
+                file_bytes: limits.file_bytes,
+                idle: limits.parcel_idle,
+                frame: limits.frame_time,
+                ..ParcelLimits::default()
+            },
+            now,
+        );
+        Self {
+            machine,
+            idle: limits.parcel_idle,
+            heard: now,
+            pending: VecDeque::new(),
+            pending_text_bytes: 0,
+            upload: None,
+            refused: false,
+        }
+    }
+
+    /// Takes bytes from the front of `bytes` and gives the next event; `None` when they are used
+    /// up. The caller reports what it does about files with [`ParcelSession::begin`] and the calls
+    /// below it.
+    ///
+    /// # Errors
+    /// The peer does not speak parcels, and the conversation cannot go on.
+    pub fn push<'a>(
+        &mut self,
+        now: Instant,
+        bytes: &mut &'a [u8],
+    ) -> Result<Option<ParcelEvent<'a>>, ParcelError> {
+        self.heard = now;
+        self.machine.push(now, bytes)
+    }
+
+    /// The peer has ended its side.
+    ///
+    /// # Errors
+    /// In the middle of a parcel.
+    pub fn end(&self) -> Result<(), ParcelError> {
+        self.machine.end()
+    }
+
+    /// When [`ParcelSession::expire`] may have something to say at the earliest.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.machine.deadline().min(self.heard + self.idle)
+    }
+
+    /// Why the connection has to end now, if it has to.
+    #[must_use]
+    pub fn expire(&self, now: Instant) -> Option<ParcelError> {
+        let idle = now >= self.heard + self.idle;
+        self.machine.expire(now).or_else(|| idle.then_some(ParcelError::Idle { idle: self.idle }))
+    }
+
+    /// The connection was not read from `since` until now, for the hub's own reasons: that time is
+    /// not the peer's.
+    pub fn excuse(&mut self, since: Instant, now: Instant) {
+        self.heard = now;
+        self.machine.excuse(now.saturating_duration_since(since));
+    }
+
+    /// A file begins.
+    pub fn begin(&mut self, id: UploadId, name: FileName, bytes: u64) {
+        self.upload = Some(Upload { id, name, bytes, received: 0 });
+    }
+
+    /// Bytes of the file came; answers which upload they belong to.
+    pub fn data(&mut self, len: usize) -> Option<UploadId> {
+        let upload = self.upload.as_mut()?;
+        upload.received += u64::try_from(len).unwrap_or(u64::MAX);
+        Some(upload.id)
+    }
+
+    /// The file is whole; answers which upload it was.
+    pub fn commit(&mut self) -> Option<UploadId> {
+        let upload = self.upload.take()?;
+        self.pending.push_back(Pending::File { id: upload.id, stored: None });
+        Some(upload.id)
+    }
+
+    /// The file will not become whole; answers which one it was.
+    pub const fn abort(&mut self) -> Option<Upload> {
+        self.upload.take()
+    }
+
+    /// A message came.
+    pub fn message(&mut self, text: String) {
+        self.pending_text_bytes += text.len();
+        self.pending.push_back(Pending::Message(text));
+    }
+
+    /// Something was not taken; the caller logs why.
+    pub const fn refuse(&mut self) {
+        self.refused = true;
+    }
+
+    /// The store has stored a file.
+    pub fn stored(&mut self, upload: UploadId, name: FileName, bytes: u64) {
+        for pending in &mut self.pending {
+            if let Pending::File { id, stored } = pending
+                && *id == upload
+            {
+                *stored = Some((name, bytes));
+                return;
+            }
+        }
+    }
+
+    /// The store could not store a file; true if that file is still being received.
+    pub fn failed(&mut self, upload: UploadId) -> bool {
+        self.refused = true;
+        self.pending.retain(|item| !matches!(item, Pending::File { id, .. } if *id == upload));
+        if self.upload.as_ref().is_some_and(|current| current.id == upload) {
+            self.upload = None;
+            return true;
+        }
+        false
+    }
+
+    /// The next thing that is ready for the room, in the order in which it was sent.
+    pub fn ready(&mut self) -> Option<Ready> {
+        if let Pending::File { stored: None, .. } = self.pending.front()? {
+            return None;
+        }
+        match self.pending.pop_front()? {
+            Pending::Message(text) => {
+                self.pending_text_bytes -= text.len();
+                Some(Ready::Message(text))
+            }
+            Pending::File { stored, .. } => {
+                stored.map(|(name, bytes)| Ready::File { name, bytes })
+            }
+        }
+    }
+
+    /// True when nothing waits for the store.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// True when so much waits for the store that no more should be read.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.pending.len() >= PENDING_PARCELS_MAX
+            || self.pending_text_bytes >= PENDING_TEXT_BYTES_MAX
+    }
+
+    /// True if something of this conversation was not taken.
+    #[must_use]
+    pub const fn was_refused(&self) -> bool {
+        self.refused
+    }
+}

@@ -1,0 +1,105 @@
+//! Every bound of the hub that is not a protocol's own, by name.
+
+use core::time::Duration;
+
+use switchboard_wire::limits as wire;
+
+/// Connections at once, over all doors.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Connections at once from one IPv4 address or one IPv6 /64. A household or a small office fits;
+/// one host cannot use up the hub.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
+
+/// Descriptors that stay free of connections: for files, listeners, the log.
+pub const DESCRIPTORS_RESERVED: usize = 64;
+
+/// Bytes that wait for one member at most, bookkeeping included. It holds the largest message
+/// several times over; a member that lets more pile up has stopped reading.
+pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a member may say nothing. People are silent for hours, and lost machines are found out
+/// by keep-alive probes, so this is only what nobody notices.
+pub const CHAT_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a line may take from its first byte to its end.
+pub const LINE_TIME: Duration = Duration::from_secs(600);
+
+/// Silence after which the kernel asks a peer whether it is still there, and how often and how
+/// many times it asks: a machine that vanished is noticed within two minutes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Time between two of these questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Questions without an answer until the connection is given up.
+pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Bytes of one upload that wait for the disk at most; above it the connection is not read.
+pub const UPLOAD_IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of all uploads together that wait for the disk at most.
+pub const STORE_IN_FLIGHT_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Parcels of one conversation that wait for an earlier file to be stored at most, and the bytes
+/// of messages among them; above either the connection is not read.
+pub const PENDING_PARCELS_MAX: usize = 256;
+/// See [`PENDING_PARCELS_MAX`].
+pub const PENDING_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a connection that the hub ends may take to accept what was sent to it and to close.
+pub const FINISH_TIME: Duration = Duration::from_secs(2);
+
+/// How long the hub takes to end at most: time for members to take their last lines, and for
+/// files that were received to reach the disk.
+pub const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// Characters of a message that the log shows.
+pub const LOGGED_TEXT_CHARS_MAX: usize = 200;
+
+/// Members that `/who` names at most.
+pub const WHO_NAMES_MAX: usize = 200;
+
+/// The limits that an operator may change, with the defaults above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once. The process's descriptors bound it too.
+    pub connections: usize,
+    /// Connections at once from one address (an IPv6 /64 counts as one).
+    pub connections_per_address: usize,
+    /// Whether this machine's own programs count as an address too. They do only if the operator
+    /// chose the limit: a hub for one machine has all its members there.
+    pub loopback_counts: bool,
+    /// Bytes that wait for one member at most.
+    pub outbox_bytes: usize,
+    /// How long a member may say nothing.
+    pub chat_idle: Duration,
+    /// How long a line may take from its first byte to its end.
+    pub line_time: Duration,
+    /// How long a parcel connection may send nothing.
+    pub parcel_idle: Duration,
+    /// How long a parcel may take, besides what its size allows for.
+    pub frame_time: Duration,
+    /// The longest chat line in bytes, without its ending.
+    pub line_bytes: usize,
+    /// The longest message of a parcel in bytes.
+    pub message_bytes: u32,
+    /// The largest file of a parcel in bytes.
+    pub file_bytes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS_MAX,
+            connections_per_address: CONNECTIONS_PER_ADDRESS_MAX,
+            loopback_counts: false,
+            outbox_bytes: OUTBOX_BYTES_MAX,
+            chat_idle: CHAT_IDLE,
+            line_time: LINE_TIME,
+            parcel_idle: wire::PARCEL_IDLE,
+            frame_time: wire::FRAME_TIME,
+            line_bytes: wire::LINE_BYTES_MAX,
+            message_bytes: wire::MESSAGE_BYTES_MAX,
+            file_bytes: wire::FILE_BYTES_MAX,
+        }
+    }
+}

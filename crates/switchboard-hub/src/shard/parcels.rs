@@ -1,0 +1,309 @@
+//! The shard's part in the parcel door, and its dealings with the store.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use switchboard_reactor::Reactor;
+use switchboard_wire::ParcelEvent;
+use tracing::{error, info, warn};
+
+use super::{ConnectionId, ParcelConnection, Session, Shard, Transfer};
+use crate::door::parcel::{Ready, Upload};
+use crate::limits::{FINISH_TIME, STORE_IN_FLIGHT_BYTES_MAX, UPLOAD_IN_FLIGHT_BYTES_MAX};
+use crate::room::{Author, Event};
+use crate::store::{Reply, Request, UploadId};
+
+impl Shard {
+    fn parcel(&mut self, id: ConnectionId) -> Option<&mut ParcelConnection> {
+        match &mut self.connections.get_mut(&id)?.session {
+            Session::Parcel(parcel) => Some(parcel),
+            Session::Line(_) => None,
+        }
+    }
+
+    fn request(&self, request: Request) {
+        match &self.store {
+            Some(store) => store.request(request),
+            None => error!("the store is closed"),
+        }
+    }
+
+    /// Bytes of a parcel client.
+    pub(super) fn parcels(&mut self, reactor: &mut Reactor, id: ConnectionId, mut bytes: &[u8]) {
+        let now = Instant::now();
+        loop {
+            let Some(parcel) = self.parcel(id) else { return };
+            if parcel.over {
+                break;
+            }
+            match parcel.session.push(now, &mut bytes) {
+                Ok(Some(event)) => self.parcel_event(reactor, id, event),
+                Ok(None) => break,
+                Err(reason) => {
+                    self.break_off(reactor, id, &reason.to_string());
+                    return;
+                }
+            }
+        }
+        self.settle(reactor, id);
+        self.hold_back(reactor, id);
+    }
+
+    fn parcel_event(&mut self, reactor: &mut Reactor, id: ConnectionId, event: ParcelEvent<'_>) {
+        let upload = UploadId(self.last_upload + 1);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Session::Parcel(parcel) = &mut connection.session else { return };
+        match event {
+            ParcelEvent::Message(text) => {
+                parcel.session.message(text);
+                self.settle(reactor, id);
+            }
+            ParcelEvent::FileBegin { name, bytes } => {
+                let bytes = u64::from(bytes);
+                parcel.session.begin(upload, name.clone(), bytes);
+                self.last_upload = upload.0;
+                let transfer = Transfer { connection: id, in_flight: 0, over: false };
+                self.transfers.insert(upload, transfer);
+                self.request(Request::Begin { id: upload, name, bytes });
+            }
+            ParcelEvent::FileData(data) => {
+                // No upload: the store has refused it, and the rest is thrown away.
+                if let Some(upload) = parcel.session.data(data.len()) {
+                    parcel.in_flight += data.len();
+                    self.in_flight += data.len();
+                    if let Some(transfer) = self.transfers.get_mut(&upload) {
+                        transfer.in_flight += data.len();
+                    }
+                    self.request(Request::Data { id: upload, bytes: Bytes::copy_from_slice(data) });
+                }
+            }
+            ParcelEvent::FileEnd => {
+                if let Some(upload) = parcel.session.commit() {
+                    self.request(Request::Commit { id: upload });
+                }
+            }
+            ParcelEvent::Refused { what } => {
+                parcel.session.refuse();
+                warn!("a parcel of {} is refused: {what}", connection.label);
+            }
+            ParcelEvent::Close => parcel.over = true,
+        }
+    }
+
+    /// Brings what is ready into the room, and ends the conversation when it is over.
+    fn settle(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+        loop {
+            let Some(connection) = self.connections.get_mut(&id) else { return };
+            let Session::Parcel(parcel) = &mut connection.session else { return };
+            let Some(ready) = parcel.session.ready() else { break };
+            let by = Author::Guest(connection.label.clone());
+            let event = match ready {
+                Ready::File { name, bytes } => Event::File { by, name, bytes },
+                Ready::Message(text) => Event::Say { by, text },
+            };
+            self.tell_room(reactor, event);
+        }
+        let Some(connection) = self.connections.get(&id) else { return };
+        let Session::Parcel(parcel) = &connection.session else { return };
+        if !parcel.session.is_settled() {
+            return;
+        }
+        match connection.token {
+            // Whoever waits for the end learns from it whether all was taken.
+            Some(token) if parcel.over && parcel.session.was_refused() => {
+                info!("{} is done; not all of it was taken", connection.label);
+                reactor.reset(token);
+                self.forget(reactor, id);
+            }
+            Some(token) if parcel.over => reactor.finish(token, FINISH_TIME),
+            Some(_) => {}
+            None => self.forget(reactor, id),
+        }
+    }
+
+    /// Stops reading from a client whose data the disk has not caught up with.
+    fn hold_back(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+        let crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Session::Parcel(parcel) = &mut connection.session else { return };
+        let behind = crowded && parcel.in_flight > 0
+            || parcel.in_flight > UPLOAD_IN_FLIGHT_BYTES_MAX
+            || parcel.session.is_full();
+        if let Some(token) = connection.token
+            && behind
+            && parcel.paused.is_none()
+        {
+            parcel.paused = Some(Instant::now());
+            reactor.pause(token);
+            self.waiting.push_back(id);
+        }
+    }
+
+    /// Reads again from a client that was held back.
+    fn let_go(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+        let crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Session::Parcel(parcel) = &mut connection.session else { return };
+        let ready = parcel.in_flight <= UPLOAD_IN_FLIGHT_BYTES_MAX / 2
+            && !parcel.session.is_full()
+            && (!crowded || parcel.in_flight == 0);
+        if let Some(since) = parcel.paused
+            && ready
+        {
+            parcel.paused = None;
+            parcel.session.excuse(since, Instant::now());
+            self.waiting.retain(|waiting| *waiting != id);
+            if let Some(token) = connection.token {
+                reactor.resume(token);
+            }
+        }
+    }
+
+    /// The store has done something.
+    pub(super) fn store_replied(&mut self, reactor: &mut Reactor, reply: Reply) {
+        match reply {
+            Reply::Written { id: upload, bytes } => self.written(reactor, upload, bytes),
+            Reply::Stored { id: upload, name, bytes, duplicate } => {
+                let Some(id) = self.transfer_over(upload) else { return };
+                if duplicate {
+                    info!("the file {:?} was there already, byte for byte", name.as_str());
+                }
+                if let Some(parcel) = self.parcel(id) {
+                    parcel.session.stored(upload, name, bytes);
+                }
+                self.settle(reactor, id);
+                self.let_go(reactor, id);
+            }
+            Reply::Failed { id: upload, error } => self.upload_failed(reactor, upload, &error),
+        }
+    }
+
+    /// Bytes have left the queue of the store.
+    fn written(&mut self, reactor: &mut Reactor, upload: UploadId, bytes: usize) {
+        let was_crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+        let Some(transfer) = self.transfers.get_mut(&upload) else { return };
+        transfer.in_flight = transfer.in_flight.saturating_sub(bytes);
+        let id = transfer.connection;
+        if transfer.over && transfer.in_flight == 0 {
+            self.transfers.remove(&upload);
+        }
+        if let Some(parcel) = self.parcel(id) {
+            parcel.in_flight = parcel.in_flight.saturating_sub(bytes);
+        }
+        self.let_go(reactor, id);
+        if was_crowded && self.in_flight <= STORE_IN_FLIGHT_BYTES_MAX {
+            // Everybody who waited for the others has waited long enough.
+            for id in self.waiting.clone() {
+                self.let_go(reactor, id);
+            }
+        }
+    }
+
+    /// Nothing more will come of a file; answers whose it is.
+    fn transfer_over(&mut self, upload: UploadId) -> Option<ConnectionId> {
+        let transfer = self.transfers.get_mut(&upload)?;
+        transfer.over = true;
+        let (id, settled) = (transfer.connection, transfer.in_flight == 0);
+        if settled {
+            self.transfers.remove(&upload);
+        }
+        Some(id)
+    }
+
+    fn upload_failed(
+        &mut self,
+        reactor: &mut Reactor,
+        upload: UploadId,
+        reason: &dyn std::error::Error,
+    ) {
+        let Some(id) = self.transfer_over(upload) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Session::Parcel(parcel) = &mut connection.session else { return };
+        error!("a file of {} could not be stored: {reason}", connection.label);
+        let unfinished = parcel.session.failed(upload);
+        if unfinished {
+            // The rest would be thrown away: the sender had better know at once.
+            self.request(Request::Abort { id: upload });
+            self.break_off(reactor, id, "its file could not be stored");
+        }
+        self.settle(reactor, id);
+        self.let_go(reactor, id);
+    }
+
+    /// Ends a conversation that cannot go on, with a reset.
+    pub(super) fn break_off(&mut self, reactor: &mut Reactor, id: ConnectionId, reason: &str) {
+        self.abort_upload(id, reason);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        warn!("{} is cut off: {reason}", connection.label);
+        if let Session::Parcel(parcel) = &mut connection.session {
+            parcel.over = true;
+        }
+        if let Some(token) = connection.token {
+            reactor.reset(token);
+        }
+        self.forget(reactor, id);
+    }
+
+    /// Gives up the file that is being received.
+    fn abort_upload(&mut self, id: ConnectionId, reason: &str) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Session::Parcel(parcel) = &mut connection.session else { return };
+        let Some(Upload { id: upload, name, bytes, received }) = parcel.session.abort() else {
+            return;
+        };
+        warn!(
+            "the file {:?} of {} is given up after {received} of {bytes} bytes: {reason}",
+            name.as_str(),
+            connection.label
+        );
+        self.transfer_over(upload);
+        self.request(Request::Abort { id: upload });
+    }
+
+    /// The peer has ended its side.
+    pub(super) fn parcels_ended(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+        let Some(parcel) = self.parcel(id) else { return };
+        match parcel.session.end() {
+            Ok(()) => {
+                parcel.over = true;
+                self.settle(reactor, id);
+            }
+            Err(reason) => self.break_off(reactor, id, &reason.to_string()),
+        }
+    }
+
+    /// The connection is gone: finished, or broken.
+    pub(super) fn parcels_closed(
+        &mut self,
+        reactor: &mut Reactor,
+        id: ConnectionId,
+        reason: Option<String>,
+    ) {
+        if let Some(reason) = &reason {
+            self.abort_upload(id, reason);
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            match reason {
+                Some(reason) => warn!("{} is gone: {reason}", connection.label),
+                None => info!("{} is done", connection.label),
+            }
+            if let Session::Parcel(parcel) = &mut connection.session {
+                parcel.over = true;
+            }
+        }
+        self.forget(reactor, id);
+    }
+
+    /// The hub ends: what was received whole is stored, the rest is given up.
+    pub(super) fn stop_parcels(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+        let Some(parcel) = self.parcel(id) else { return };
+        if !parcel.over {
+            // What it would still have sent is not taken, and it learns that from the reset.
+            parcel.session.refuse();
+            parcel.over = true;
+            self.abort_upload(id, "the hub is closing");
+        }
+        self.settle(reactor, id);
+    }
+}

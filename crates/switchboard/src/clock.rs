@@ -1,0 +1,38 @@
+//! The wall clock.
+
+use std::fmt;
+
+use jiff::{Timestamp, Zoned};
+use switchboard_wire::strftime::Moment;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+
+/// The local time.
+pub(crate) fn now() -> Moment {
+    let now = Zoned::now();
+    let zone = now.time_zone().to_offset_info(now.timestamp());
+    let small = |value: i8| value.unsigned_abs();
+    Moment {
+        year: i32::from(now.year()),
+        month: small(now.month()),
+        day: small(now.day()),
+        hour: small(now.hour()),
+        minute: small(now.minute()),
+        second: small(now.second()),
+        weekday: small(now.weekday().to_sunday_zero_offset()),
+        year_day: now.day_of_year().unsigned_abs(),
+        unix_seconds: now.timestamp().as_second(),
+        offset_seconds: zone.offset().seconds(),
+        zone: zone.abbreviation().to_owned(),
+    }
+}
+
+/// The time before each line of the log: UTC, to the millisecond.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogTime;
+
+impl FormatTime for LogTime {
+    fn format_time(&self, w: &mut Writer<'_>) -> fmt::Result {
+        write!(w, "{:.3}", Timestamp::now())
+    }
+}

@@ -1,0 +1,274 @@
+//! Each limit: what happens at it, that it is told in the log, and that nobody else suffers.
+
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use testkit::{Hub, Member, names, wire};
+
+use crate::support::{bin, hub, run};
+
+/// That a connection of this door is closed by the hub, which says why in its log.
+#[track_caller]
+fn refused(hub: &Hub, bytes: &[u8], reasons: &[&str]) {
+    let mut stream = wire::open(hub.parcels()).unwrap();
+    let sender = stream.local_addr().unwrap().to_string();
+    // The hub may close before it has all; what matters is what it says.
+    stream.write_all(bytes).ok();
+    assert_eq!(wire::wait_closed(&mut stream), b"");
+    hub.log().wait_line(&[&[sender.as_str()], reasons].concat());
+}
+
+#[test]
+fn an_overlong_line_is_told_to_its_sender_and_reaches_nobody() {
+    let hub = hub(&["--max-line", "100"]);
+    let (mut watcher, mut sender) = (hub.join(), hub.join());
+    sender.say(&"a".repeat(100));
+    assert!(watcher.text().ends_with(&format!(":{}", "a".repeat(100))));
+    for len in [101, 1_000, 500_000] {
+        sender.say(&"b".repeat(len));
+        sender.notice(&["100"]);
+    }
+    sender.say("short again");
+    assert_eq!(watcher.text(), format!("{}:short again", sender.address()));
+}
+
+#[test]
+fn a_line_may_have_65536_bytes_and_no_more() {
+    let hub = hub(&[]);
+    let (mut watcher, mut sender) = (hub.join(), hub.join());
+    let longest = "x".repeat(65_536);
+    sender.say(&longest);
+    assert_eq!(watcher.text(), format!("{}:{longest}", sender.address()));
+    sender.say(&"y".repeat(65_537));
+    sender.notice(&["65536"]);
+    sender.say("z");
+    assert_eq!(watcher.text(), format!("{}:z", sender.address()));
+}
+
+#[test]
+fn a_length_that_is_negative_or_too_large_ends_that_connection_alone() {
+    let hub = hub(&[]);
+    let (mut watcher, mut sender) = (hub.join(), hub.join());
+    let header = wire::frame(br#"{"msg_type":"msg"}"#);
+    for len in [-1, i32::MIN, 65_536, i32::MAX] {
+        refused(&hub, &len.to_le_bytes(), &[]);
+    }
+    for len in [-1, i32::MIN, (1 << 20) + 1, i32::MAX] {
+        refused(&hub, &[header.as_slice(), &len.to_le_bytes()].concat(), &[]);
+    }
+    refused(
+        &hub,
+        &[wire::file_header("a"), (-1_i32).to_le_bytes().to_vec()].concat(),
+        &[],
+    );
+    sender.say("nobody else noticed");
+    assert!(watcher.text().ends_with(":nobody else noticed"));
+    assert_eq!(names(&hub.files()), [""; 0]);
+}
+
+#[test]
+fn a_header_may_have_65535_bytes() {
+    let hub = hub(&[]);
+    let mut watcher = hub.join();
+    let mut header = br#"{"msg_type":"msg"}"#.to_vec();
+    header.resize(65_535, b' ');
+    let parcel = [wire::frame(&header), wire::frame(b"padded"), wire::close()].concat();
+    assert_eq!(hub.upload(&parcel).unwrap(), b"");
+    assert!(watcher.text().ends_with(":padded"));
+}
+
+#[test]
+fn a_message_has_a_largest_size() {
+    let hub = hub(&["--max-message", "10"]);
+    let mut watcher = hub.join();
+    refused(&hub, &wire::message("eleven byte"), &["11", "10"]);
+    assert_eq!(hub.upload(&wire::message("just ten b")).unwrap(), b"");
+    assert!(watcher.text().ends_with(":just ten b"));
+}
+
+#[test]
+fn a_file_has_a_largest_size() {
+    let hub = hub(&["--max-file", "1000"]);
+    let mut watcher = hub.join();
+    refused(&hub, &wire::file("large", &[0; 1001]), &["1001", "1000"]);
+    assert_eq!(hub.upload(&wire::file("fits", &[0; 1000])).unwrap(), b"");
+    watcher.notice(&["fits"]);
+    assert_eq!(names(&hub.files()), ["fits"]);
+}
+
+#[test]
+fn a_megabyte_of_message_arrives() {
+    let hub = hub(&[]);
+    let mut watcher = hub.join();
+    let text = "m".repeat(1 << 20);
+    assert_eq!(hub.upload(&wire::message(&text)).unwrap(), b"");
+    assert!(watcher.text().ends_with(&text));
+}
+
+#[test]
+fn connections_are_counted() {
+    let hub = hub(&["--connections", "2"]);
+    let (mut first, mut second) = (hub.join(), hub.join());
+    let mut third = Member::connect(hub.chat());
+    let address = third.address().to_string();
+    third.rest();
+    hub.log().wait_line(&[&address, "connections"]);
+    second.say("we are two");
+    assert!(first.text().ends_with(":we are two"));
+    let gone = second.address().to_string();
+    drop(second);
+    first.notice(&[&gone]);
+    hub.join().say("in their place");
+    assert!(first.text().ends_with(":in their place"));
+}
+
+#[test]
+fn connections_of_one_address_are_counted() {
+    let hub = hub(&["--connections-per-address", "1"]);
+    let mut first = hub.join();
+    let mut second = Member::connect(hub.chat());
+    let address = second.address().to_string();
+    second.rest();
+    hub.log().wait_line(&[&address, "address"]);
+    let mut other = hub.join_from(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
+    other.say("from elsewhere");
+    assert!(first.text().ends_with(":from elsewhere"));
+}
+
+#[test]
+fn a_silent_member_is_sent_home() {
+    let hub = hub(&["--chat-idle", "1"]);
+    let mut silent = hub.join();
+    let address = silent.address().to_string();
+    silent.rest();
+    hub.log().wait_line(&[&address, "idle"]);
+    hub.serves();
+}
+
+#[test]
+fn a_silent_sender_of_parcels_is_sent_home() {
+    let hub = hub(&["--parcel-idle", "1"]);
+    let mut watcher = hub.join();
+    refused(&hub, b"", &["idle"]);
+    refused(&hub, &wire::message("and then nothing"), &["idle"]);
+    assert!(watcher.text().ends_with(":and then nothing"));
+}
+
+#[test]
+fn a_frame_that_is_begun_has_to_be_finished() {
+    let hub = hub(&["--frame-time", "1"]);
+    let begun = Instant::now();
+    refused(&hub, &wire::frame(b"a header")[..6], &[]);
+    refused(&hub, &wire::file("slow", &[0; 100])[..90], &[]);
+    assert!(
+        begun.elapsed() >= Duration::from_secs(2),
+        "not even the second allowed"
+    );
+    assert_eq!(names(&hub.files()), [""; 0]);
+    hub.serves();
+}
+
+#[test]
+fn a_member_that_stops_reading_is_dropped_and_slows_nobody() {
+    let hub = hub(&["--outbox", "262144"]);
+    let (mut talker, mut reader, slow) = (hub.join(), hub.join(), hub.join());
+    let address = slow.address().to_string();
+    let line = "s".repeat(32_768);
+    let dropped = (0..4_000).any(|_| {
+        talker.say(&line);
+        // One line at a time: the reader keeps up, so that only the other one can fall behind.
+        loop {
+            let heard = reader.line().unwrap();
+            if heard.ends_with(&line) {
+                return false;
+            }
+            if heard.starts_with("* ") && heard.contains(&address) && !heard.contains("join") {
+                return true;
+            }
+        }
+    });
+    assert!(dropped, "128 MB later it is still a member");
+    hub.log().wait_line(&[&address, "outbox"]);
+    assert!(
+        hub.memory_bytes() < 100 << 20,
+        "{} bytes of memory",
+        hub.memory_bytes()
+    );
+    talker.say("on we go");
+    while !reader.text().ends_with(":on we go") {}
+    drop(slow);
+}
+
+#[test]
+fn running_out_of_descriptors_neither_spins_nor_kills() {
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""])
+        .arg(bin());
+    let hub = Hub::start_command(&mut command, &folder.path().join("data"), &[]);
+    let (mut here, mut there) = (hub.join(), hub.join());
+    let limit = Duration::from_millis(200);
+    let crowd: Vec<TcpStream> = (0..200)
+        .filter_map(|_| TcpStream::connect_timeout(&hub.chat(), limit).ok())
+        .collect();
+    assert!(crowd.len() >= 64, "only {} connected", crowd.len());
+    // Who is in still talks; joinings of the others may come in between.
+    there.say("who let them in?");
+    while here.text() != format!("{}:who let them in?", there.address()) {}
+    let before = hub.cpu_time();
+    wait_quietly(&mut there);
+    let used = hub.cpu_time().saturating_sub(before);
+    assert!(
+        used < Duration::from_millis(300),
+        "{used:?} of processor time in a quiet second"
+    );
+    drop(crowd);
+    drop((here, there));
+    hub.serves();
+}
+
+/// Lets a second pass on a connection that has nothing to say, or only notices.
+fn wait_quietly(member: &mut Member) {
+    let until = Instant::now() + Duration::from_secs(1);
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        if let Err(error) = member.read_some(left.max(Duration::from_millis(1))) {
+            assert!(
+                matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_is_no_number_is_refused_before_a_door_opens() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    for flag in [
+        "--connections",
+        "--max-line",
+        "--outbox",
+        "--frame-time",
+        "--max-file",
+    ] {
+        for value in ["x", "-1", "99999999999999999999999"] {
+            let told = run(&[
+                "serve",
+                "--data",
+                data.to_str().unwrap(),
+                &format!("{flag}={value}"),
+            ]);
+            assert!(
+                !told.status.success() && told.err.contains(flag),
+                "{flag}: {}",
+                told.err
+            );
+            assert_eq!(told.text(), "");
+        }
+    }
+    assert!(!data.exists());
+}

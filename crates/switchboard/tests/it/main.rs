@@ -1,0 +1,29 @@
+//! End-to-end tests: the binary, run as its users run it, against clients and servers that were
+//! written without it. One module for each thing it does; `support` starts what they need.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails"
+)]
+
+mod chat;
+mod chat_client;
+mod connect;
+mod crowd;
+mod help;
+mod hostile;
+mod limits;
+mod listen;
+mod listen_local;
+mod names;
+mod parcels;
+mod peers;
+mod restart;
+mod send;
+mod support;
+mod talk;
+mod time;
