@@ -55,7 +55,9 @@ impl Stopper {
 
 impl core::fmt::Debug for Hub {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Hub").field("doors", &self.doors).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("doors", &self.doors)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +83,11 @@ impl Hub {
         let mut shard = Shard::new(config.limits, config.clock, store, mailbox);
         let mut doors = Vec::new();
         for (door, endpoint) in config.doors {
-            let failed = |source| HubError::Door { door, endpoint: endpoint.clone(), source };
+            let failed = |source| HubError::Door {
+                door,
+                endpoint: endpoint.clone(),
+                source,
+            };
             for server in create_servers(&endpoint).map_err(failed)? {
                 let (socket, bound, file) = server.into_parts();
                 let port = socket.local_addr()?.port().unwrap_or(0);
@@ -89,11 +95,24 @@ impl Hub {
                     Door::Chat | Door::Parcels => reactor.add_listener(socket),
                     Door::Time => reactor.add_datagrams(socket),
                 };
-                shard.add_door(token.map_err(failed)?, OpenDoor { door, port, _file: file });
+                shard.add_door(
+                    token.map_err(failed)?,
+                    OpenDoor {
+                        door,
+                        port,
+                        _file: file,
+                    },
+                );
                 doors.push((door, bound));
             }
         }
-        Ok(Self { reactor, shard, stop: mail, doors, files_dir })
+        Ok(Self {
+            reactor,
+            shard,
+            stop: mail,
+            doors,
+            files_dir,
+        })
     }
 
     /// The open doors, with the addresses that they really have.
@@ -119,7 +138,11 @@ impl Hub {
     /// # Errors
     /// What the selector cannot recover from.
     pub fn run(self) -> Result<(), HubError> {
-        let Self { mut reactor, mut shard, .. } = self;
+        let Self {
+            mut reactor,
+            mut shard,
+            ..
+        } = self;
         let result = reactor.run(&mut shard);
         drop(reactor);
         shard.close();

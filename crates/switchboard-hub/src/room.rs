@@ -216,22 +216,35 @@ impl Room {
         if self.members.contains_key(&id) {
             return Vec::new();
         }
-        self.members.insert(id, Member { address, nick: None });
+        self.members.insert(
+            id,
+            Member {
+                address,
+                nick: None,
+            },
+        );
         self.publish(Author::Member(id), EntryKind::Joined)
     }
 
     fn leave(&mut self, id: MemberId, reason: Option<String>) -> Vec<Effect> {
-        let Some(member) = self.members.remove(&id) else { return Vec::new() };
+        let Some(member) = self.members.remove(&id) else {
+            return Vec::new();
+        };
         if let Some(nick) = &member.nick {
             self.nicks.remove(&nick.folded());
         }
         let entry = self.entry(member.name().to_owned(), EntryKind::Left { reason });
-        vec![Effect::Publish { entry, except: None }]
+        vec![Effect::Publish {
+            entry,
+            except: None,
+        }]
     }
 
     fn rename(&mut self, id: MemberId, nick: Nick) -> Vec<Effect> {
         let tell = |notice| Effect::Tell { member: id, notice };
-        let Some(member) = self.members.get_mut(&id) else { return Vec::new() };
+        let Some(member) = self.members.get_mut(&id) else {
+            return Vec::new();
+        };
         let folded = nick.folded();
         if self.nicks.get(&folded).is_some_and(|owner| *owner != id) {
             return vec![tell(Notice::NickTaken(nick))];
@@ -245,15 +258,28 @@ impl Room {
         }
         self.nicks.insert(folded, id);
         let entry = self.entry(before, EntryKind::Renamed { nick: nick.clone() });
-        vec![Effect::Publish { entry, except: Some(id) }, tell(Notice::NickIs(nick))]
+        vec![
+            Effect::Publish {
+                entry,
+                except: Some(id),
+            },
+            tell(Notice::NickIs(nick)),
+        ]
     }
 
     fn who(&self, member: MemberId) -> Vec<Effect> {
         if !self.members.contains_key(&member) {
             return Vec::new();
         }
-        let names = self.members.values().map(|member| member.name().to_owned()).collect();
-        vec![Effect::Tell { member, notice: Notice::Present(names) }]
+        let names = self
+            .members
+            .values()
+            .map(|member| member.name().to_owned())
+            .collect();
+        vec![Effect::Tell {
+            member,
+            notice: Notice::Present(names),
+        }]
     }
 
     fn publish(&mut self, by: Author, kind: EntryKind) -> Vec<Effect> {
@@ -270,6 +296,10 @@ impl Room {
 
     fn entry(&mut self, author: String, kind: EntryKind) -> Entry {
         self.last_seq += 1;
-        Entry { seq: self.last_seq, author, kind }
+        Entry {
+            seq: self.last_seq,
+            author,
+            kind,
+        }
     }
 }

@@ -143,7 +143,10 @@ impl Shard {
     /// Why a new connection is not taken, if it is not.
     fn refusal(&self, guest: &Guests, loopback: bool) -> Option<String> {
         if self.by_token.len() >= self.limits.connections {
-            return Some(format!("the hub is full: {} connections", self.limits.connections));
+            return Some(format!(
+                "the hub is full: {} connections",
+                self.limits.connections
+            ));
         }
         let here = self.per_address.get(guest).copied().unwrap_or(0);
         let counts = self.limits.loopback_counts || !loopback;
@@ -160,7 +163,9 @@ impl Shard {
     /// earlier. A deadline that moved away is looked at when the old one is due, so that traffic
     /// costs no timer work.
     fn arm(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         let deadline = match &connection.session {
             Session::Line(session) => session.deadline(),
             // Nobody can be late while the hub itself is not listening: look again later.
@@ -179,7 +184,9 @@ impl Shard {
 
     fn expire(&mut self, reactor: &mut Reactor, id: ConnectionId) {
         let now = Instant::now();
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         connection.timer = None;
         if connection.token.is_none() {
             return;
@@ -200,7 +207,9 @@ impl Shard {
 
     /// Forgets a connection's socket; the connection too, unless the store still owes it answers.
     fn forget(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         if let Some(token) = connection.token.take() {
             self.by_token.remove(&token);
             if let Some(count) = self.per_address.get_mut(&connection.guest) {
@@ -241,7 +250,9 @@ impl Shard {
         reactor.set_timer(Instant::now() + STOP_TIME, STOP_TIMER);
         let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for id in ids {
-            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            let Some(connection) = self.connections.get_mut(&id) else {
+                continue;
+            };
             match (&mut connection.session, connection.token) {
                 (Session::Line(_), Some(token)) => {
                     // A member whose outbox is full misses the notice, not what was sent before.
@@ -287,7 +298,9 @@ impl Handler for Shard {
         socket: Socket,
         peer: Option<Addr>,
     ) {
-        let Some(door) = self.doors.get(&listener).map(|open| open.door) else { return };
+        let Some(door) = self.doors.get(&listener).map(|open| open.door) else {
+            return;
+        };
         let label = Self::label(peer.as_ref(), &socket);
         let guest = Guests::of(peer.as_ref());
         let loopback = peer.as_ref().is_none_or(Addr::is_loopback);
@@ -327,8 +340,13 @@ impl Handler for Shard {
         };
         *self.per_address.entry(guest.clone()).or_default() += 1;
         self.by_token.insert(token, id);
-        let connection =
-            Connection { token: Some(token), label: label.clone(), guest, timer: None, session };
+        let connection = Connection {
+            token: Some(token),
+            label: label.clone(),
+            guest,
+            timer: None,
+            session,
+        };
         self.connections.insert(id, connection);
         self.arm(reactor, id);
         info!("{label} came in by the {door} door");
@@ -338,8 +356,14 @@ impl Handler for Shard {
     }
 
     fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
-        let Some(&id) = self.by_token.get(&source) else { return };
-        match self.connections.get(&id).map(|connection| &connection.session) {
+        let Some(&id) = self.by_token.get(&source) else {
+            return;
+        };
+        match self
+            .connections
+            .get(&id)
+            .map(|connection| &connection.session)
+        {
             Some(Session::Line(_)) => self.lines(reactor, id, bytes),
             Some(Session::Parcel(_)) => self.parcels(reactor, id, bytes),
             None => return,
@@ -348,8 +372,14 @@ impl Handler for Shard {
     }
 
     fn ended(&mut self, reactor: &mut Reactor, source: Token) {
-        let Some(&id) = self.by_token.get(&source) else { return };
-        match self.connections.get(&id).map(|connection| &connection.session) {
+        let Some(&id) = self.by_token.get(&source) else {
+            return;
+        };
+        match self
+            .connections
+            .get(&id)
+            .map(|connection| &connection.session)
+        {
             Some(Session::Line(_)) => self.last_line(reactor, id),
             Some(Session::Parcel(_)) => self.parcels_ended(reactor, id),
             None => {}
@@ -357,27 +387,29 @@ impl Handler for Shard {
     }
 
     fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
-        let Some(&id) = self.by_token.get(&source) else { return };
+        let Some(&id) = self.by_token.get(&source) else {
+            return;
+        };
         let reason = match why {
             Closed::Failed(error) => Some(error.to_string()),
             Closed::TimedOut => Some("it did not close in time".into()),
             _ => None,
         };
-        match self.connections.get(&id).map(|connection| &connection.session) {
+        match self
+            .connections
+            .get(&id)
+            .map(|connection| &connection.session)
+        {
             Some(Session::Line(_)) => self.member_gone(reactor, id, reason),
             Some(Session::Parcel(_)) => self.parcels_closed(reactor, id, reason),
             None => {}
         }
     }
 
-    fn datagram(
-        &mut self,
-        reactor: &mut Reactor,
-        socket: Token,
-        from: Option<Addr>,
-        bytes: &[u8],
-    ) {
-        let (Some(open), Some(from)) = (self.doors.get(&socket), from) else { return };
+    fn datagram(&mut self, reactor: &mut Reactor, socket: Token, from: Option<Addr>, bytes: &[u8]) {
+        let (Some(open), Some(from)) = (self.doors.get(&socket), from) else {
+            return;
+        };
         let now = (self.clock)();
         let Some(answer) = time::reply(bytes, from.port(), open.port, &now) else {
             debug!("{from} asked the time from a port that answers itself: no answer");
@@ -392,7 +424,10 @@ impl Handler for Shard {
     fn timer(&mut self, reactor: &mut Reactor, tag: u64) {
         if tag == STOP_TIMER {
             if !self.by_token.is_empty() {
-                warn!("{} connections did not end in time and are cut", self.by_token.len());
+                warn!(
+                    "{} connections did not end in time and are cut",
+                    self.by_token.len()
+                );
             }
             reactor.stop();
         } else {
@@ -410,7 +445,10 @@ impl Handler for Shard {
     }
 
     fn trouble(&mut self, _reactor: &mut Reactor, source: Token, error: Error) {
-        let door = self.doors.get(&source).map_or("closed", |open| open.door.name());
+        let door = self
+            .doors
+            .get(&source)
+            .map_or("closed", |open| open.door.name());
         warn!("the {door} door: {error}; it goes on as soon as it can");
     }
 }

@@ -92,18 +92,25 @@ impl LineSession {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         let idle = self.heard + self.idle;
-        self.line_began.map_or(idle, |began| idle.min(began + self.line_time))
+        self.line_began
+            .map_or(idle, |began| idle.min(began + self.line_time))
     }
 
     /// Why the connection has to end now, if it has to.
     #[must_use]
     pub fn expire(&self, now: Instant) -> Option<String> {
         if now >= self.heard + self.idle {
-            return Some(format!("nothing was said for {} seconds", self.idle.as_secs_f64()));
+            return Some(format!(
+                "nothing was said for {} seconds",
+                self.idle.as_secs_f64()
+            ));
         }
         let began = self.line_began?;
         (now >= began + self.line_time).then(|| {
-            format!("a line was not finished in {} seconds", self.line_time.as_secs_f64())
+            format!(
+                "a line was not finished in {} seconds",
+                self.line_time.as_secs_f64()
+            )
         })
     }
 
@@ -145,14 +152,14 @@ impl LineSession {
 pub fn encode_entry(entry: &Entry) -> Option<Bytes> {
     let who = &entry.author;
     match &entry.kind {
-        EntryKind::File { name, bytes } => {
-            Some(notice(&format!("{who} sent the file {name} ({bytes} bytes)")))
-        }
+        EntryKind::File { name, bytes } => Some(notice(&format!(
+            "{who} sent the file {name} ({bytes} bytes)"
+        ))),
         EntryKind::Joined => Some(notice(&format!("{who} joined"))),
         EntryKind::Left { reason: None } => Some(notice(&format!("{who} left"))),
-        EntryKind::Left { reason: Some(reason) } => {
-            Some(notice(&format!("{who} left: {reason}")))
-        }
+        EntryKind::Left {
+            reason: Some(reason),
+        } => Some(notice(&format!("{who} left: {reason}"))),
         EntryKind::Renamed { nick } => Some(notice(&format!("{who} is now {nick}"))),
         EntryKind::Text(text) => chat_lines(who, text),
     }
@@ -165,9 +172,18 @@ pub fn encode_notice(answer: &Notice) -> Bytes {
         Notice::NickIs(nick) => notice(&format!("you are now {nick}")),
         Notice::NickTaken(nick) => notice(&format!("somebody else is {nick}: take another name")),
         Notice::Present(names) => {
-            let shown = names.iter().take(WHO_NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
+            let shown = names
+                .iter()
+                .take(WHO_NAMES_MAX)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
             let more = names.len().saturating_sub(WHO_NAMES_MAX);
-            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!(", and {more} more")
+            } else {
+                String::new()
+            };
             notice(&format!("{} here: {shown}{more}", names.len()))
         }
     }

@@ -45,7 +45,10 @@ pub struct Upload {
 #[derive(Debug, PartialEq, Eq)]
 enum Pending {
     Message(String),
-    File { id: UploadId, stored: Option<(FileName, u64)> },
+    File {
+        id: UploadId,
+        stored: Option<(FileName, u64)>,
+    },
 }
 
 /// What is ready for the room.
@@ -120,7 +123,9 @@ impl ParcelSession {
     #[must_use]
     pub fn expire(&self, now: Instant) -> Option<ParcelError> {
         let idle = now >= self.heard + self.idle;
-        self.machine.expire(now).or_else(|| idle.then_some(ParcelError::Idle { idle: self.idle }))
+        self.machine
+            .expire(now)
+            .or_else(|| idle.then_some(ParcelError::Idle { idle: self.idle }))
     }
 
     /// The connection was not read from `since` until now, for the hub's own reasons: that time is
@@ -132,7 +137,12 @@ impl ParcelSession {
 
     /// A file begins.
     pub fn begin(&mut self, id: UploadId, name: FileName, bytes: u64) {
-        self.upload = Some(Upload { id, name, bytes, received: 0 });
+        self.upload = Some(Upload {
+            id,
+            name,
+            bytes,
+            received: 0,
+        });
     }
 
     /// Bytes of the file came; answers which upload they belong to.
@@ -145,7 +155,10 @@ impl ParcelSession {
     /// The file is whole; answers which upload it was.
     pub fn commit(&mut self) -> Option<UploadId> {
         let upload = self.upload.take()?;
-        self.pending.push_back(Pending::File { id: upload.id, stored: None });
+        self.pending.push_back(Pending::File {
+            id: upload.id,
+            stored: None,
+        });
         Some(upload.id)
     }
 
@@ -180,8 +193,13 @@ impl ParcelSession {
     /// The store could not store a file; true if that file is still being received.
     pub fn failed(&mut self, upload: UploadId) -> bool {
         self.refused = true;
-        self.pending.retain(|item| !matches!(item, Pending::File { id, .. } if *id == upload));
-        if self.upload.as_ref().is_some_and(|current| current.id == upload) {
+        self.pending
+            .retain(|item| !matches!(item, Pending::File { id, .. } if *id == upload));
+        if self
+            .upload
+            .as_ref()
+            .is_some_and(|current| current.id == upload)
+        {
             self.upload = None;
             return true;
         }
@@ -198,9 +216,7 @@ impl ParcelSession {
                 self.pending_text_bytes -= text.len();
                 Some(Ready::Message(text))
             }
-            Pending::File { stored, .. } => {
-                stored.map(|(name, bytes)| Ready::File { name, bytes })
-            }
+            Pending::File { stored, .. } => stored.map(|(name, bytes)| Ready::File { name, bytes }),
         }
     }
 

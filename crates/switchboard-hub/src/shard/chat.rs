@@ -31,8 +31,12 @@ impl Shard {
 
     /// A member has ended its side.
     pub(super) fn last_line(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Session::Line(session) = &mut connection.session else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Session::Line(session) = &mut connection.session else {
+            return;
+        };
         if let Some(event) = session.end()
             && !self.line_event(reactor, id, event)
         {
@@ -46,7 +50,13 @@ impl Shard {
         let member = MemberId(id);
         match event {
             LineEvent::Say(text) => {
-                self.tell_room(reactor, Event::Say { by: Author::Member(member), text });
+                self.tell_room(
+                    reactor,
+                    Event::Say {
+                        by: Author::Member(member),
+                        text,
+                    },
+                );
             }
             LineEvent::Nick(nick) => self.tell_room(reactor, Event::Rename { member, nick }),
             LineEvent::Who => self.tell_room(reactor, Event::Who { member }),
@@ -64,22 +74,42 @@ impl Shard {
 
     /// A member leaves in good order: it still gets what was sent to it.
     fn leave(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        self.tell_room(reactor, Event::Leave { member: MemberId(id), reason: None });
-        if let Some(token) = self.connections.get(&id).and_then(|connection| connection.token) {
+        self.tell_room(
+            reactor,
+            Event::Leave {
+                member: MemberId(id),
+                reason: None,
+            },
+        );
+        if let Some(token) = self
+            .connections
+            .get(&id)
+            .and_then(|connection| connection.token)
+        {
             reactor.finish(token, FINISH_TIME);
         }
     }
 
     /// A member is put out, with a reason for it, for the others and for the log.
     pub(super) fn drop_member(&mut self, reactor: &mut Reactor, id: ConnectionId, reason: &str) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         warn!("{} is put out of {LOBBY}: {reason}", connection.label);
         if let Some(token) = connection.token {
-            reactor.send(token, notice(&format!("you are put out: {reason}"))).ok();
+            reactor
+                .send(token, notice(&format!("you are put out: {reason}")))
+                .ok();
             reactor.finish(token, FINISH_TIME);
         }
         let reason = Some(reason.to_owned());
-        self.tell_room(reactor, Event::Leave { member: MemberId(id), reason });
+        self.tell_room(
+            reactor,
+            Event::Leave {
+                member: MemberId(id),
+                reason,
+            },
+        );
     }
 
     /// A member's connection is gone.
@@ -90,7 +120,13 @@ impl Shard {
         reason: Option<String>,
     ) {
         self.forget(reactor, id);
-        self.tell_room(reactor, Event::Leave { member: MemberId(id), reason });
+        self.tell_room(
+            reactor,
+            Event::Leave {
+                member: MemberId(id),
+                reason,
+            },
+        );
     }
 
     /// Tells the room what happened, and does what the room wants done about it. A member whose
@@ -101,9 +137,14 @@ impl Shard {
             match effect {
                 Effect::Publish { entry, except } => {
                     log_entry(&entry);
-                    let Some(line) = encode_entry(&entry) else { continue };
-                    let members: Vec<MemberId> =
-                        self.room.members().filter(|member| Some(*member) != except).collect();
+                    let Some(line) = encode_entry(&entry) else {
+                        continue;
+                    };
+                    let members: Vec<MemberId> = self
+                        .room
+                        .members()
+                        .filter(|member| Some(*member) != except)
+                        .collect();
                     for member in members {
                         full.extend(self.deliver(reactor, member, line.clone()));
                     }
@@ -126,8 +167,12 @@ impl Shard {
     /// connection is reset and not ended as if all were well.
     fn drop_full(&mut self, reactor: &mut Reactor, members: Vec<MemberId>) {
         for member in members {
-            let Some(connection) = self.connections.get(&member.0) else { continue };
-            let Some(token) = connection.token else { continue };
+            let Some(connection) = self.connections.get(&member.0) else {
+                continue;
+            };
+            let Some(token) = connection.token else {
+                continue;
+            };
             let waiting = reactor.outbox_bytes(token);
             let limit = self.limits.outbox_bytes;
             warn!(
@@ -146,11 +191,16 @@ fn log_entry(entry: &Entry) {
     let (seq, who) = (entry.seq, &entry.author);
     match &entry.kind {
         EntryKind::File { name, bytes } => {
-            info!("{LOBBY} #{seq}: {who} sent the file {:?} ({bytes} bytes)", name.as_str());
+            info!(
+                "{LOBBY} #{seq}: {who} sent the file {:?} ({bytes} bytes)",
+                name.as_str()
+            );
         }
         EntryKind::Joined => info!("{LOBBY} #{seq}: {who} joined"),
         EntryKind::Left { reason: None } => info!("{LOBBY} #{seq}: {who} left"),
-        EntryKind::Left { reason: Some(reason) } => info!("{LOBBY} #{seq}: {who} left: {reason}"),
+        EntryKind::Left {
+            reason: Some(reason),
+        } => info!("{LOBBY} #{seq}: {who} left: {reason}"),
         EntryKind::Renamed { nick } => info!("{LOBBY} #{seq}: {who} is now {nick}"),
         EntryKind::Text(text) => {
             let mut shown: String = text.chars().take(LOGGED_TEXT_CHARS_MAX).collect();

@@ -21,7 +21,9 @@ impl Guests {
             Some(IpAddr::V4(ip)) => Self::V4(ip.octets()),
             Some(IpAddr::V6(ip)) => {
                 let octets = ip.octets();
-                octets.first_chunk().map_or(Self::Local, |network| Self::V6(*network))
+                octets
+                    .first_chunk()
+                    .map_or(Self::Local, |network| Self::V6(*network))
             }
             None => Self::Local,
         }
@@ -35,7 +37,9 @@ mod tests {
     #[test]
     fn an_ipv6_network_counts_as_one_host_and_two_ipv4_addresses_as_two() {
         let of = |text: &str| {
-            Guests::of(Some(&Addr::from(text.parse::<std::net::SocketAddr>().unwrap())))
+            Guests::of(Some(&Addr::from(
+                text.parse::<std::net::SocketAddr>().unwrap(),
+            )))
         };
         assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff]:2"));
         assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));

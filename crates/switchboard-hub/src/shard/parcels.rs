@@ -32,7 +32,9 @@ impl Shard {
     pub(super) fn parcels(&mut self, reactor: &mut Reactor, id: ConnectionId, mut bytes: &[u8]) {
         let now = Instant::now();
         loop {
-            let Some(parcel) = self.parcel(id) else { return };
+            let Some(parcel) = self.parcel(id) else {
+                return;
+            };
             if parcel.over {
                 break;
             }
@@ -51,8 +53,12 @@ impl Shard {
 
     fn parcel_event(&mut self, reactor: &mut Reactor, id: ConnectionId, event: ParcelEvent<'_>) {
         let upload = UploadId(self.last_upload + 1);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Session::Parcel(parcel) = &mut connection.session else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Session::Parcel(parcel) = &mut connection.session else {
+            return;
+        };
         match event {
             ParcelEvent::Message(text) => {
                 parcel.session.message(text);
@@ -62,9 +68,17 @@ impl Shard {
                 let bytes = u64::from(bytes);
                 parcel.session.begin(upload, name.clone(), bytes);
                 self.last_upload = upload.0;
-                let transfer = Transfer { connection: id, in_flight: 0, over: false };
+                let transfer = Transfer {
+                    connection: id,
+                    in_flight: 0,
+                    over: false,
+                };
                 self.transfers.insert(upload, transfer);
-                self.request(Request::Begin { id: upload, name, bytes });
+                self.request(Request::Begin {
+                    id: upload,
+                    name,
+                    bytes,
+                });
             }
             ParcelEvent::FileData(data) => {
                 // No upload: the store has refused it, and the rest is thrown away.
@@ -74,7 +88,10 @@ impl Shard {
                     if let Some(transfer) = self.transfers.get_mut(&upload) {
                         transfer.in_flight += data.len();
                     }
-                    self.request(Request::Data { id: upload, bytes: Bytes::copy_from_slice(data) });
+                    self.request(Request::Data {
+                        id: upload,
+                        bytes: Bytes::copy_from_slice(data),
+                    });
                 }
             }
             ParcelEvent::FileEnd => {
@@ -93,9 +110,15 @@ impl Shard {
     /// Brings what is ready into the room, and ends the conversation when it is over.
     fn settle(&mut self, reactor: &mut Reactor, id: ConnectionId) {
         loop {
-            let Some(connection) = self.connections.get_mut(&id) else { return };
-            let Session::Parcel(parcel) = &mut connection.session else { return };
-            let Some(ready) = parcel.session.ready() else { break };
+            let Some(connection) = self.connections.get_mut(&id) else {
+                return;
+            };
+            let Session::Parcel(parcel) = &mut connection.session else {
+                return;
+            };
+            let Some(ready) = parcel.session.ready() else {
+                break;
+            };
             let by = Author::Guest(connection.label.clone());
             let event = match ready {
                 Ready::File { name, bytes } => Event::File { by, name, bytes },
@@ -103,8 +126,12 @@ impl Shard {
             };
             self.tell_room(reactor, event);
         }
-        let Some(connection) = self.connections.get(&id) else { return };
-        let Session::Parcel(parcel) = &connection.session else { return };
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let Session::Parcel(parcel) = &connection.session else {
+            return;
+        };
         if !parcel.session.is_settled() {
             return;
         }
@@ -124,8 +151,12 @@ impl Shard {
     /// Stops reading from a client whose data the disk has not caught up with.
     fn hold_back(&mut self, reactor: &mut Reactor, id: ConnectionId) {
         let crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Session::Parcel(parcel) = &mut connection.session else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Session::Parcel(parcel) = &mut connection.session else {
+            return;
+        };
         let behind = crowded && parcel.in_flight > 0
             || parcel.in_flight > UPLOAD_IN_FLIGHT_BYTES_MAX
             || parcel.session.is_full();
@@ -142,8 +173,12 @@ impl Shard {
     /// Reads again from a client that was held back.
     fn let_go(&mut self, reactor: &mut Reactor, id: ConnectionId) {
         let crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Session::Parcel(parcel) = &mut connection.session else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Session::Parcel(parcel) = &mut connection.session else {
+            return;
+        };
         let ready = parcel.in_flight <= UPLOAD_IN_FLIGHT_BYTES_MAX / 2
             && !parcel.session.is_full()
             && (!crowded || parcel.in_flight == 0);
@@ -163,10 +198,20 @@ impl Shard {
     pub(super) fn store_replied(&mut self, reactor: &mut Reactor, reply: Reply) {
         match reply {
             Reply::Written { id: upload, bytes } => self.written(reactor, upload, bytes),
-            Reply::Stored { id: upload, name, bytes, duplicate } => {
-                let Some(id) = self.transfer_over(upload) else { return };
+            Reply::Stored {
+                id: upload,
+                name,
+                bytes,
+                duplicate,
+            } => {
+                let Some(id) = self.transfer_over(upload) else {
+                    return;
+                };
                 if duplicate {
-                    info!("the file {:?} was there already, byte for byte", name.as_str());
+                    info!(
+                        "the file {:?} was there already, byte for byte",
+                        name.as_str()
+                    );
                 }
                 if let Some(parcel) = self.parcel(id) {
                     parcel.session.stored(upload, name, bytes);
@@ -182,7 +227,9 @@ impl Shard {
     fn written(&mut self, reactor: &mut Reactor, upload: UploadId, bytes: usize) {
         let was_crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
         self.in_flight = self.in_flight.saturating_sub(bytes);
-        let Some(transfer) = self.transfers.get_mut(&upload) else { return };
+        let Some(transfer) = self.transfers.get_mut(&upload) else {
+            return;
+        };
         transfer.in_flight = transfer.in_flight.saturating_sub(bytes);
         let id = transfer.connection;
         if transfer.over && transfer.in_flight == 0 {
@@ -217,10 +264,19 @@ impl Shard {
         upload: UploadId,
         reason: &dyn std::error::Error,
     ) {
-        let Some(id) = self.transfer_over(upload) else { return };
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Session::Parcel(parcel) = &mut connection.session else { return };
-        error!("a file of {} could not be stored: {reason}", connection.label);
+        let Some(id) = self.transfer_over(upload) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Session::Parcel(parcel) = &mut connection.session else {
+            return;
+        };
+        error!(
+            "a file of {} could not be stored: {reason}",
+            connection.label
+        );
         let unfinished = parcel.session.failed(upload);
         if unfinished {
             // The rest would be thrown away: the sender had better know at once.
@@ -234,7 +290,9 @@ impl Shard {
     /// Ends a conversation that cannot go on, with a reset.
     pub(super) fn break_off(&mut self, reactor: &mut Reactor, id: ConnectionId, reason: &str) {
         self.abort_upload(id, reason);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         warn!("{} is cut off: {reason}", connection.label);
         if let Session::Parcel(parcel) = &mut connection.session {
             parcel.over = true;
@@ -247,9 +305,19 @@ impl Shard {
 
     /// Gives up the file that is being received.
     fn abort_upload(&mut self, id: ConnectionId, reason: &str) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Session::Parcel(parcel) = &mut connection.session else { return };
-        let Some(Upload { id: upload, name, bytes, received }) = parcel.session.abort() else {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Session::Parcel(parcel) = &mut connection.session else {
+            return;
+        };
+        let Some(Upload {
+            id: upload,
+            name,
+            bytes,
+            received,
+        }) = parcel.session.abort()
+        else {
             return;
         };
         warn!(
@@ -263,7 +331,9 @@ impl Shard {
 
     /// The peer has ended its side.
     pub(super) fn parcels_ended(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        let Some(parcel) = self.parcel(id) else { return };
+        let Some(parcel) = self.parcel(id) else {
+            return;
+        };
         match parcel.session.end() {
             Ok(()) => {
                 parcel.over = true;
@@ -297,7 +367,9 @@ impl Shard {
 
     /// The hub ends: what was received whole is stored, the rest is given up.
     pub(super) fn stop_parcels(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        let Some(parcel) = self.parcel(id) else { return };
+        let Some(parcel) = self.parcel(id) else {
+            return;
+        };
         if !parcel.over {
             // What it would still have sent is not taken, and it learns that from the reset.
             parcel.session.refuse();

@@ -17,4 +17,5 @@ mod lines;
 mod nicks;
 mod parcel_time;
 mod parcels;
+mod strftime;
 mod text;

@@ -1,15 +1,5 @@
 //! The file store by what can be seen of it: replies, and real files in real folders.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "helpers of tests are tests too, which Clippy does not see"
-)]
-
-#[path = "store/crash.rs"]
 mod crash;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -54,7 +54,7 @@ fn kill_9_leaves_only_whole_files() {
     for point in 0..20 {
         let data = temp();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::kill_9_child", "--nocapture"])
+            .args(["--exact", "store::crash::kill_9_child", "--nocapture"])
             .env(KILL_DATA, data.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -118,7 +118,7 @@ fn a_failed_fsync_stops_the_store() {
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e"])
             .arg(format!("inject=fsync:error=EIO:when={failing}"))
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::fsync_child", "--nocapture"])
+            .args(["--exact", "store::crash::fsync_child", "--nocapture"])
             .env(FSYNC_DATA, data.path())
             .output();
         let Some(output) = output.ok().filter(|output| output.status.success()) else {

@@ -1,0 +1,14 @@
+//! The hub by behaviour: its plain data without any socket, its store with real files.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests too, which Clippy does not see"
+)]
+
+mod room;
+mod sessions;
+mod store;

@@ -1,0 +1,228 @@
+//! The sessions of the doors, without any socket: bytes and the time in, events out.
+
+use std::time::{Duration, Instant};
+
+use switchboard_hub::Limits;
+use switchboard_hub::door::line::{LineEvent, LineSession};
+use switchboard_hub::door::parcel::{ParcelSession, Ready};
+use switchboard_hub::door::time;
+use switchboard_hub::store::UploadId;
+use switchboard_wire::strftime::Moment;
+use switchboard_wire::{FileName, ParcelEvent, parcel};
+
+fn line_events(session: &mut LineSession, mut bytes: &[u8]) -> Vec<LineEvent> {
+    let now = Instant::now();
+    std::iter::from_fn(|| session.push(now, &mut bytes)).collect()
+}
+
+fn told(event: &LineEvent) -> &str {
+    match event {
+        LineEvent::Tell(line) => std::str::from_utf8(line).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn lines_are_messages_and_lines_with_a_slash_are_commands() {
+    let mut session = LineSession::new(&Limits::default(), Instant::now());
+    let events = line_events(&mut session, b"hello\r\n\n  \n/who\n/nick Ann\n/quit\n");
+    assert_eq!(events.len(), 4, "empty lines are nothing: {events:?}");
+    assert_eq!(events[0], LineEvent::Say("hello".into()));
+    assert_eq!(events[1], LineEvent::Who);
+    assert!(matches!(&events[2], LineEvent::Nick(nick) if nick.as_str() == "Ann"));
+    assert_eq!(events[3], LineEvent::Quit);
+}
+
+#[test]
+fn what_cannot_be_done_is_answered_to_the_one_who_asked() {
+    let mut session = LineSession::new(&Limits::default(), Instant::now());
+    for (line, answer) in [
+        ("/nick\n", "* "),
+        ("/nick a:b\n", "* "),
+        ("/nick admin\n", "* "),
+        ("/dance now\n", "* there is no command dance"),
+        ("/help\n", "/nick NAME"),
+    ] {
+        let events = line_events(&mut session, line.as_bytes());
+        assert!(told(&events[0]).contains(answer), "{line:?}: {events:?}");
+    }
+    let events = line_events(&mut session, b"\xff\xfe\n");
+    assert!(told(&events[0]).contains("not UTF-8"));
+    let long = format!("/{}\n", "x".repeat(1000));
+    assert!(told(&line_events(&mut session, long.as_bytes())[0]).len() < 100);
+}
+
+#[test]
+fn a_line_at_the_limit_passes_and_one_above_it_is_refused_whole() {
+    let limits = Limits {
+        line_bytes: 10,
+        ..Limits::default()
+    };
+    let mut session = LineSession::new(&limits, Instant::now());
+    assert_eq!(
+        line_events(&mut session, b"123456789\n1234567890\n"),
+        [
+            LineEvent::Say("123456789".into()),
+            LineEvent::Say("1234567890".into())
+        ]
+    );
+    let events = line_events(&mut session, b"12345678901 and much more\nnext\n");
+    assert!(
+        told(&events[0]).contains("longer than 10 bytes"),
+        "{events:?}"
+    );
+    assert_eq!(events[1..], [LineEvent::Say("next".into())]);
+}
+
+#[test]
+fn the_last_line_needs_no_ending() {
+    let mut session = LineSession::new(&Limits::default(), Instant::now());
+    assert_eq!(line_events(&mut session, b"bye"), []);
+    assert_eq!(session.end(), Some(LineEvent::Say("bye".into())));
+}
+
+#[test]
+fn a_silent_member_and_an_endless_line_expire_and_a_talking_one_does_not() {
+    let limits = Limits {
+        chat_idle: Duration::from_secs(100),
+        line_time: Duration::from_secs(10),
+        ..Limits::default()
+    };
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut session = LineSession::new(&limits, start);
+    assert_eq!(session.deadline(), at(100));
+    assert_eq!(session.expire(at(99)), None);
+    assert!(
+        session
+            .expire(at(100))
+            .unwrap()
+            .contains("nothing was said")
+    );
+
+    session.push(at(50), &mut b"half".as_slice());
+    assert_eq!(session.deadline(), at(60));
+    session.push(at(55), &mut b" of it".as_slice());
+    assert_eq!(
+        session.deadline(),
+        at(60),
+        "more bytes of the same line win no time"
+    );
+    assert!(session.expire(at(60)).unwrap().contains("not finished"));
+    let mut rest = b" done\n".as_slice();
+    assert!(session.push(at(59), &mut rest).is_some());
+    assert!(session.push(at(59), &mut rest).is_none());
+    assert_eq!(session.deadline(), at(159));
+}
+
+#[test]
+fn a_message_behind_a_file_waits_until_the_file_is_stored() {
+    let now = Instant::now();
+    let mut session = ParcelSession::new(&Limits::default(), now);
+    let (first, second) = (UploadId(1), UploadId(2));
+    for upload in [first, second] {
+        session.begin(upload, FileName::reduce("x").unwrap(), 1);
+        assert_eq!(session.data(1), Some(upload));
+        assert_eq!(session.commit(), Some(upload));
+        session.message(format!("after {}", upload.0));
+    }
+    assert_eq!(session.ready(), None);
+    session.stored(second, FileName::reduce("b").unwrap(), 1);
+    assert_eq!(
+        session.ready(),
+        None,
+        "the second file does not overtake the first"
+    );
+    session.stored(first, FileName::reduce("a").unwrap(), 1);
+    let ready: Vec<Ready> = std::iter::from_fn(|| session.ready()).collect();
+    let file = |name: &str| Ready::File {
+        name: FileName::reduce(name).unwrap(),
+        bytes: 1,
+    };
+    let message = |text: &str| Ready::Message(text.into());
+    assert_eq!(
+        ready,
+        [file("a"), message("after 1"), file("b"), message("after 2")]
+    );
+    assert!(session.is_settled() && !session.was_refused());
+}
+
+#[test]
+fn a_file_that_could_not_be_stored_holds_up_nothing_and_is_remembered() {
+    let mut session = ParcelSession::new(&Limits::default(), Instant::now());
+    session.begin(UploadId(1), FileName::reduce("x").unwrap(), 0);
+    session.commit();
+    session.message("hello".into());
+    assert!(!session.failed(UploadId(1)), "it had been received whole");
+    assert_eq!(session.ready(), Some(Ready::Message("hello".into())));
+    assert!(session.was_refused());
+
+    session.begin(UploadId(2), FileName::reduce("x").unwrap(), 10);
+    assert!(session.failed(UploadId(2)), "it is still being received");
+    assert_eq!(session.data(5), None);
+}
+
+#[test]
+fn what_waits_for_the_store_is_bounded() {
+    let mut session = ParcelSession::new(&Limits::default(), Instant::now());
+    session.begin(UploadId(1), FileName::reduce("x").unwrap(), 0);
+    session.commit();
+    assert!(!session.is_full());
+    session.message("m".repeat(switchboard_hub::limits::PENDING_TEXT_BYTES_MAX));
+    assert!(session.is_full());
+    session.stored(UploadId(1), FileName::reduce("x").unwrap(), 0);
+    assert!(std::iter::from_fn(|| session.ready()).count() == 2 && !session.is_full());
+    for number in 0..switchboard_hub::limits::PENDING_PARCELS_MAX {
+        assert!(!session.is_full(), "{number}");
+        session.begin(UploadId(9), FileName::reduce("x").unwrap(), 0);
+        session.commit();
+    }
+    assert!(session.is_full());
+}
+
+#[test]
+fn a_stalled_upload_expires_after_the_idle_time_and_the_hubs_own_pauses_do_not_count() {
+    let limits = Limits {
+        parcel_idle: Duration::from_secs(30),
+        ..Limits::default()
+    };
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut session = ParcelSession::new(&limits, start);
+    let header = parcel::file_header("big", 2_000_000_000).unwrap();
+    let mut bytes = header.as_slice();
+    let event = session.push(at(1), &mut bytes).unwrap();
+    assert!(matches!(event, Some(ParcelEvent::FileBegin { .. })));
+    assert_eq!(session.deadline(), at(31));
+    assert!(session.expire(at(30)).is_none());
+    assert!(session.expire(at(31)).is_some());
+    session.excuse(at(1), at(1000));
+    assert!(session.expire(at(1029)).is_none());
+    assert!(session.expire(at(1030)).is_some());
+}
+
+#[test]
+fn the_time_is_told_to_clients_but_not_to_other_servers() {
+    let moment = Moment {
+        year: 2026,
+        month: 11,
+        day: 21,
+        hour: 7,
+        minute: 5,
+        second: 9,
+        weekday: 6,
+        year_day: 325,
+        unix_seconds: 1_795_244_709,
+        offset_seconds: 0,
+        zone: "UTC".into(),
+    };
+    let ask = |request: &[u8], port| time::reply(request, Some(port), 9000, &moment);
+    assert_eq!(ask(b"", 40000).unwrap(), b"2026-11-21 07:05:09");
+    assert_eq!(
+        ask(b"%c".repeat(5000).as_slice(), 40000).unwrap().len(),
+        1024
+    );
+    for port in [9000, 7, 13, 17, 19, 37, 123, 0] {
+        assert_eq!(ask(b"%H", port), None, "port {port} answers by itself");
+    }
+}
