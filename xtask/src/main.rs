@@ -1,2 +1,126 @@
-//! x
-fn main() {}
+//! The developer's commands: `cargo xtask check`, `cargo xtask test`.
+//!
+//! They need nothing but a Rust toolchain to start; what the tests need besides is looked for, and
+//! installed where that is possible, by `prepare`.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to the person at the terminal"
+)]
+
+mod prepare;
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+const HELP: &str = "\
+cargo xtask check           formatting, clippy, docs and tidy
+cargo xtask test            all that gates a change: prepare, check, every test
+cargo xtask test FILTER...  only the tests so named, without check (as `cargo test FILTER...`)
+cargo xtask tidy            the project's own rules alone
+cargo xtask prepare         looks for the programs the tests need, installs them where it can";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["check"] => check(),
+        ["test", filter @ ..] => test(filter),
+        ["tidy"] => tidy::run(&root()),
+        ["prepare"] => prepare::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!(
+            "no such command: {}\n{HELP}",
+            other.join(" ")
+        )),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that can be said about the sources without running them.
+///
+/// Tidy comes first: it takes no time, and says more than a compiler's error about the same thing.
+fn check() -> Result<()> {
+    tidy::run(&root())?;
+    if has_component("fmt") {
+        cargo(&["fmt", "--all", "--check"], &[])?;
+    } else {
+        eprintln!("xtask: skipped formatting: no rustfmt here (rustup component add rustfmt)");
+    }
+    if has_component("clippy") {
+        cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &[],
+        )?;
+    } else {
+        eprintln!("xtask: skipped lints: no clippy here (rustup component add clippy)");
+    }
+    cargo(
+        &["doc", "--no-deps", "--workspace"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )
+}
+
+fn test(filter: &[&str]) -> Result<()> {
+    prepare::run()?;
+    if filter.is_empty() {
+        check()?;
+    }
+    let arguments = [&["test", "--workspace"], filter].concat();
+    cargo(&arguments, &[])
+}
+
+/// Whether this toolchain has `cargo fmt` or `cargo clippy`; a minimal one has neither.
+fn has_component(name: &str) -> bool {
+    Command::new(cargo_program())
+        .args([name, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let shown = format!("cargo {}", arguments.join(" "));
+    eprintln!("xtask: {shown}");
+    let status = Command::new(cargo_program())
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("{shown}: can't be started"))?;
+    if !status.success() {
+        bail!("failed: {shown}");
+    }
+    Ok(())
+}
+
+/// Cargo tells its subcommands which cargo it is.
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}

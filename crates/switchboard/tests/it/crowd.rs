@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{Hub, Random, names, wire};
 
@@ -13,6 +13,8 @@ use crate::support::hub;
 const CLIENTS: usize = 200;
 const LINES: usize = 10;
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long the room may be quiet while a client still lacks something.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// What one client has heard.
 #[derive(Debug, Default)]
@@ -55,7 +57,7 @@ fn two_hundred_clients_chat_and_upload_at_once() {
 
 fn take_part(hub: &Hub, present: &Barrier, number: usize) -> Heard {
     let mut member = hub.join();
-    member.set_patience(LIMIT);
+    member.set_patience(SILENCE);
     let mut parcels = wire::open(hub.parcels()).unwrap();
     parcels.set_write_timeout(Some(LIMIT)).unwrap();
     parcels.set_read_timeout(Some(LIMIT)).unwrap();
@@ -74,7 +76,8 @@ fn take_part(hub: &Hub, present: &Barrier, number: usize) -> Heard {
         for line in 0..LINES {
             member.say(&format!("line {number} {line}"));
         }
-        while !heard.is_complete() {
+        let deadline = Instant::now() + LIMIT;
+        while !heard.is_complete() && Instant::now() < deadline {
             heard.note(&member.line().expect("the hub goes on"));
         }
     });
