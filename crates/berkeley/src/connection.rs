@@ -12,11 +12,13 @@ use crate::wait::{Deadline, Mode};
 /// deadline, and answers the connected socket in blocking mode with the address that it reached.
 ///
 /// For datagrams "connected" means that `send` and `recv` speak with that one peer; a
-/// `unix-dgram` socket is given an abstract name, so that the peer can answer.
+/// `unix-dgram` socket is given an abstract name, so that the peer can answer. A TCP socket sends
+/// small pieces at once ([`opt::NoDelay`]).
 ///
 /// # Errors
-/// [`Error::Connect`] with each address and its reason when there were several, else that one
-/// reason; [`Error::Resolve`] for an unknown host.
+/// [`Error::Connect`] with each address that was tried and its reason when there were several or
+/// when the deadline came ([`Error::is_timed_out`]), else that one reason; [`Error::Resolve`] for
+/// an unknown host.
 pub fn create_connection(endpoint: &Endpoint, deadline: Deadline) -> Result<(Socket, Addr)> {
     let mut tried = Vec::new();
     for addr in endpoint.addresses(false)? {
@@ -24,9 +26,13 @@ pub fn create_connection(endpoint: &Endpoint, deadline: Deadline) -> Result<(Soc
             Ok(socket) => return Ok((socket, addr)),
             Err(error) => tried.push((addr, error)),
         }
+        if deadline.has_passed() {
+            break;
+        }
     }
-    match tried.len() {
-        1 => Err(tried.swap_remove(0).1),
+    match tried.as_slice() {
+        // A time limit alone would not say which address it was about.
+        [(_, error)] if !error.is_timed_out() => Err(tried.swap_remove(0).1),
         _ => Err(Error::Connect(tried)),
     }
 }
@@ -45,14 +51,7 @@ fn connect_one(transport: Transport, addr: &Addr, deadline: Deadline) -> Result<
         }
         socket.set_mode(Mode::Within(left))?;
     }
-    socket.connect(addr).map_err(|error| match error {
-        Error::TimedOut { .. } => Error::Os {
-            errno: crate::Errno::ETIMEDOUT,
-            call: "connect",
-            addr: Some(Box::new(addr.clone())),
-        },
-        error => error,
-    })?;
+    socket.connect(addr)?;
     socket.set_mode(Mode::Block)?;
     Ok(socket)
 }

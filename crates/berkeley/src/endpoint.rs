@@ -2,8 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::net::{IpAddr, Ipv6Addr};
-use std::os::unix::ffi::OsStrExt;
+use std::net::Ipv6Addr;
 
 use crate::addr::{Addr, UnixAddr};
 use crate::error::{Error, Result};
@@ -120,9 +119,12 @@ impl Endpoint {
         Ok(Self { transport, target })
     }
 
-    /// An endpoint at a known address.
+    /// An endpoint at a known address; `None` for an address that the transport cannot have.
     #[must_use]
     pub fn from_addr(transport: Transport, addr: &Addr) -> Option<Self> {
+        if transport.is_unix() != matches!(addr, Addr::Unix(_)) {
+            return None;
+        }
         let target = match addr {
             Addr::Inet(addr) => Target::Inet {
                 host: addr.ip().to_string(),
@@ -259,15 +261,9 @@ impl fmt::Display for Endpoint {
         write!(f, "{}://", self.transport.scheme())?;
         match &self.target {
             Target::Inet { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Target::Inet { host, port } => match host.parse::<IpAddr>() {
-                Ok(ip) => write!(f, "{ip}:{port}"),
-                Err(_name) => write!(f, "{host}:{port}"),
-            },
-            Target::Unix(name) => match name.as_path() {
-                // A path that is no UTF-8 is shown escaped.
-                Some(path) if path.as_os_str().as_bytes().is_ascii() => path.display().fmt(f),
-                _ => name.fmt(f),
-            },
+            Target::Inet { host, port } => write!(f, "{host}:{port}"),
+            // Control characters and what is no UTF-8 are shown escaped.
+            Target::Unix(name) => name.fmt(f),
         }
     }
 }
@@ -296,6 +292,23 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_address_that_the_transport_cannot_have_is_no_endpoint() {
+        let unix = Addr::Unix(UnixAddr::path("/x").unwrap());
+        let inet = Addr::any(Family::INET, 1).unwrap();
+        assert_eq!(Endpoint::from_addr(Transport::Tcp, &unix), None);
+        assert_eq!(Endpoint::from_addr(Transport::Unix, &inet), None);
+        assert!(Endpoint::from_addr(Transport::UnixDgram, &unix).is_some());
+        assert!(Endpoint::from_addr(Transport::Udp, &inet).is_some());
+    }
+
+    #[test]
+    fn a_path_with_control_characters_is_shown_escaped() {
+        let path = Addr::Unix(UnixAddr::path("/a\u{1b}[2Jb").unwrap());
+        let endpoint = Endpoint::from_addr(Transport::Unix, &path).unwrap();
+        assert_eq!(endpoint.to_string(), "unix:///a\\u{1b}[2Jb");
     }
 
     #[test]

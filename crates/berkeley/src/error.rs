@@ -120,11 +120,16 @@ impl fmt::Display for Error {
             Self::TimedOut { call } => write!(f, "{call}: the time limit ended"),
             Self::Partial { sent, cause } => write!(f, "{cause} (after {sent} bytes were sent)"),
             Self::Connect(tried) => {
-                for (index, (_, error)) in tried.iter().enumerate() {
+                for (index, (addr, error)) in tried.iter().enumerate() {
                     if index > 0 {
                         f.write_str("; ")?;
                     }
-                    write!(f, "{error}")?;
+                    match error {
+                        Self::TimedOut { call } => {
+                            write!(f, "{call} {addr}: the time limit ended")?;
+                        }
+                        error => write!(f, "{error}")?,
+                    }
                 }
                 Ok(())
             }
@@ -149,7 +154,7 @@ impl From<Error> for io::Error {
             Error::Os {
                 errno, addr: None, ..
             } => Self::from(*errno),
-            Error::TimedOut { .. } => Self::new(io::ErrorKind::TimedOut, error),
+            _ if error.is_timed_out() => Self::new(io::ErrorKind::TimedOut, error),
             Error::Invalid(_) => Self::new(io::ErrorKind::InvalidInput, error),
             Error::Unsupported(_) => Self::new(io::ErrorKind::Unsupported, error),
             _ => {

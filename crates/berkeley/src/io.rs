@@ -26,14 +26,15 @@ impl Socket {
     pub fn send(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
         retry(
             self.as_fd(),
-            self.patience(),
+            self.patience_with(flags),
             Until::Writable,
             "send",
             || sys::socket::send(self.as_fd(), data, flags.raw()),
         )
     }
 
-    /// Sends all of `data`. The socket's time limit bounds the whole of it.
+    /// Sends all of `data`. The socket's time limit bounds the whole of it, even while the peer
+    /// takes some of it now and then.
     ///
     /// # Errors
     /// As [`Socket::send`]; [`Error::Partial`] says how much went out when some did.
@@ -58,6 +59,12 @@ impl Socket {
             if sent >= data.len() {
                 return Ok(());
             }
+            if patience.has_ended() {
+                return Err(Error::Partial {
+                    sent,
+                    cause: Box::new(Error::TimedOut { call: "send" }),
+                });
+            }
         }
     }
 
@@ -74,7 +81,7 @@ impl Socket {
     pub fn send_gathered(&self, pieces: &[IoSlice<'_>], flags: MsgFlags) -> Result<usize> {
         retry(
             self.as_fd(),
-            self.patience(),
+            self.patience_with(flags),
             Until::Writable,
             "sendmsg",
             || sys::socket::send_gathered(self.as_fd(), pieces, flags.raw()),
@@ -94,7 +101,7 @@ impl Socket {
         let raw = RawAddr::encode(addr);
         retry(
             self.as_fd(),
-            self.patience(),
+            self.patience_with(flags),
             Until::Writable,
             "sendto",
             || sys::socket::sendto(self.as_fd(), data, flags.raw(), &raw),
@@ -115,7 +122,7 @@ impl Socket {
     pub fn recv(&self, buf: &mut [u8], flags: MsgFlags) -> Result<usize> {
         retry(
             self.as_fd(),
-            self.patience(),
+            self.patience_with(flags),
             Until::Readable,
             "recv",
             || sys::socket::recv(self.as_fd(), buf, flags.raw()),
@@ -136,12 +143,12 @@ impl Socket {
         let mut raw = RawAddr::empty();
         let len = retry(
             self.as_fd(),
-            self.patience(),
+            self.patience_with(flags),
             Until::Readable,
             "recvfrom",
             || sys::socket::recvfrom(self.as_fd(), buf, flags.raw(), &mut raw),
         )?;
-        Ok((len, raw.decode()))
+        Ok((len, raw.decode_peer()))
     }
 
     /// Receives into many buffers with one system call, filling one after the other.
@@ -155,11 +162,20 @@ impl Socket {
     pub fn recv_scattered(&self, buffers: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<usize> {
         retry(
             self.as_fd(),
-            self.patience(),
+            self.patience_with(flags),
             Until::Readable,
             "recvmsg",
             || sys::socket::recv_scattered(self.as_fd(), buffers, flags.raw()),
         )
+    }
+
+    /// How one call with these flags waits: `DONTWAIT` outdoes the socket's mode.
+    fn patience_with(&self, flags: MsgFlags) -> Patience {
+        if flags.contains(MsgFlags::DONTWAIT) {
+            Patience::None
+        } else {
+            self.patience()
+        }
     }
 
     /// Bytes that were sent on a TCP stream and that the peer has not acknowledged yet

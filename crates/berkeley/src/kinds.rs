@@ -129,14 +129,24 @@ open_newtype! {
         PEEK = libc::MSG_PEEK;
         /// Out-of-band data.
         OOB = libc::MSG_OOB;
-        /// Wait until the whole buffer is full.
+        /// Wait until the whole buffer is full. Only in [`crate::Mode::Block`]: in the other
+        /// modes the kernel does not wait, and answers what there is.
         WAITALL = libc::MSG_WAITALL;
         /// Do not wait, whatever the socket's mode.
         DONTWAIT = libc::MSG_DONTWAIT;
-        /// Answer the real length of a datagram, even if it was cut off.
+        /// Answer the real length of a datagram, even if it was cut off. A TCP stream throws
+        /// that many bytes away instead of copying them.
         TRUNC = libc::MSG_TRUNC;
         /// More is to follow: do not send a small segment yet.
         MORE = libc::MSG_MORE;
+    }
+}
+
+impl MsgFlags {
+    /// True if all flags of `other` are among these.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 }
 

@@ -60,7 +60,9 @@ fn int(bytes: &[u8]) -> Option<c_int> {
 
 /// Whole seconds for the kernel: rounded up, so that a limit is never shorter than asked for.
 fn seconds(value: Duration) -> c_int {
-    let whole = value.as_secs() + u64::from(value.subsec_nanos() > 0);
+    let whole = value
+        .as_secs()
+        .saturating_add(u64::from(value.subsec_nanos() > 0));
     c_int::try_from(whole).unwrap_or(c_int::MAX)
 }
 
@@ -202,7 +204,8 @@ bool_option! {
 
 option! {
     /// `SO_LINGER`: what close does with unsent data: `None` sends it behind the caller's back,
-    /// zero throws it away and resets the connection, more waits that long, socket(7).
+    /// zero throws it away and resets the connection, more waits that long (whole seconds,
+    /// rounded up), socket(7).
     Linger: Option<Duration>, SOCKET SO_LINGER, "SO_LINGER"
 }
 
@@ -233,7 +236,8 @@ impl SetOpt for Linger {
 
 option! {
     /// `SO_SNDTIMEO`: how long the kernel lets a blocking send or connect wait; `None` without
-    /// end, socket(7). [`crate::Mode::Within`] is the better tool: it bounds whole calls.
+    /// end, socket(7). [`crate::Mode::Within`] is the better tool: it bounds whole calls. (A
+    /// limited connect of a Unix socket sets this, and takes it off in the end.)
     SendTimeout: Option<Duration>, SOCKET SO_SNDTIMEO, "SO_SNDTIMEO"
 }
 

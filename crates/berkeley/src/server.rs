@@ -1,8 +1,9 @@
 //! Sockets that others can call: bound, listening, and tidied up after.
 
-use std::fs::{self, File};
+use core::time::Duration;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::addr::Addr;
@@ -12,17 +13,26 @@ use crate::error::{Error, Result};
 use crate::kinds::{Family, Kind, Protocol};
 use crate::opt;
 use crate::socket::Socket;
+use crate::wait::{Deadline, Mode, pause};
 
 /// Addresses of one host name that a listener takes at most.
 pub const ADDRESSES_MAX: usize = 16;
 
+/// How often a port is picked that shall be free at all addresses of a host name.
+const PORT_PICKS_MAX: usize = 8;
+
+/// How long a listener waits for others that are just taking a path in the same folder. They
+/// hold the lock for a few system calls; who holds it longer is somebody else.
+const FOLDER_LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// A bound socket, listening if its type has connections. A Unix socket's file goes with it.
 #[derive(Debug)]
 pub struct Server {
+    // Declared before the socket: as long as that listens, nobody takes the file for a stale one
+    // and puts another in its place just when we remove it.
+    file: Option<SocketFile>,
     socket: Socket,
     endpoint: Endpoint,
-    // Declared after the socket: the file is removed when nobody can be accepted any more.
-    file: Option<SocketFile>,
 }
 
 impl Server {
@@ -38,7 +48,8 @@ impl Server {
         &self.endpoint
     }
 
-    /// Takes the parts: the socket, and what removes a Unix socket's file when it is dropped.
+    /// Takes the parts: the socket, and what removes a Unix socket's file when it is dropped;
+    /// drop that one first.
     #[must_use]
     pub fn into_parts(self) -> (Socket, Endpoint, Option<SocketFile>) {
         (self.socket, self.endpoint, self.file)
@@ -94,16 +105,35 @@ pub fn create_servers(endpoint: &Endpoint) -> Result<Vec<Server>> {
     if endpoint.is_any() {
         return any_server(transport, &addresses).map(|server| vec![server]);
     }
+    let mut picks = 1;
+    loop {
+        match servers_at(transport, &addresses) {
+            // The port that was free at the first address is in use at another.
+            Err(error)
+                if error.errno() == Some(Errno::EADDRINUSE)
+                    && addresses.iter().any(|addr| addr.port() == Some(0))
+                    && picks < PORT_PICKS_MAX =>
+            {
+                picks += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// One socket for each address, all with one port.
+fn servers_at(transport: Transport, addresses: &[Addr]) -> Result<Vec<Server>> {
     let mut servers: Vec<Server> = Vec::new();
     let mut lacking = None;
-    for mut addr in addresses {
+    for addr in addresses {
+        let mut addr = addr.clone();
         // All addresses of one name get the port that was picked for the first.
         if let (Some(0), Some(first)) = (addr.port(), servers.first())
             && let Some(port) = first.socket.local_addr()?.port()
         {
             addr = addr.with_port(port);
         }
-        match create_server(transport, &addr, None) {
+        match create_server(transport, &addr) {
             Ok(server) => servers.push(server),
             // A name may have an address of a family that this machine is not set up for.
             Err(error) if is_lacking(&error) => lacking = Some(error),
@@ -120,7 +150,7 @@ pub fn create_servers(endpoint: &Endpoint) -> Result<Vec<Server>> {
 fn any_server(transport: Transport, addresses: &[Addr]) -> Result<Server> {
     let mut last = None;
     for addr in addresses {
-        match create_server(transport, addr, Some(false)) {
+        match create_server(transport, addr) {
             Err(error) if is_lacking(&error) => last = Some(error),
             result => return result,
         }
@@ -137,13 +167,13 @@ fn is_lacking(error: &Error) -> bool {
 }
 
 /// Binds one socket at one address.
-fn create_server(transport: Transport, addr: &Addr, v6_only: Option<bool>) -> Result<Server> {
+fn create_server(transport: Transport, addr: &Addr) -> Result<Server> {
     let kind = transport.kind();
     let socket = Socket::new(addr.family(), kind, Protocol::DEFAULT)?;
-    if addr.family() == Family::INET6
-        && let Some(v6_only) = v6_only
-    {
-        socket.set(opt::V6Only, v6_only)?;
+    // The wildcard takes IPv4 peers too, whatever the machine's default is; to another address
+    // this makes no difference.
+    if addr.family() == Family::INET6 {
+        socket.set(opt::V6Only, false)?;
     }
     // For datagrams this would let two programs share a port without noticing.
     if transport == Transport::Tcp {
@@ -153,6 +183,9 @@ fn create_server(transport: Transport, addr: &Addr, v6_only: Option<bool>) -> Re
         Addr::Unix(name) => name.as_path(),
         _ => None,
     };
+    // Two listeners that start at once could each take the other's new file for a stale one,
+    // which it looks like until it listens. The folder's lock keeps them apart.
+    let _held = path.and_then(lock_folder);
     match path {
         Some(path) => bind_path(&socket, addr, path)?,
         None => socket.bind(addr)?,
@@ -178,13 +211,6 @@ fn create_server(transport: Transport, addr: &Addr, v6_only: Option<bool>) -> Re
 
 /// Binds to a path; a socket file that nobody answers at any more is removed first.
 fn bind_path(socket: &Socket, addr: &Addr, path: &Path) -> Result<()> {
-    // Two listeners that start at once could each take the other's new file for a stale one. The
-    // folder's lock keeps them apart; where it cannot be had, the old risk remains.
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let lock = File::open(folder.unwrap_or(Path::new("."))).ok();
-    let _held = lock.as_ref().map(File::try_lock);
     match socket.bind(addr) {
         Err(error) if error.errno() == Some(Errno::EADDRINUSE) => {
             if !is_stale(addr, path, socket.kind())? {
@@ -193,7 +219,7 @@ fn bind_path(socket: &Socket, addr: &Addr, path: &Path) -> Result<()> {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-                    return Err(Error::at("unlink", errno, addr));
+                    Err(Error::at("unlink", errno, addr))
                 }
                 _ => socket.bind(addr),
             }
@@ -202,7 +228,31 @@ fn bind_path(socket: &Socket, addr: &Addr, path: &Path) -> Result<()> {
     }
 }
 
-/// True if the path is a socket's file whose socket is gone: connecting to it is refused.
+/// The lock of a path's folder, held until the file is dropped. Where it cannot be had (a folder
+/// that may not be read, a file system without locks, somebody who keeps it) there is none, and
+/// the risk remains.
+fn lock_folder(path: &Path) -> Option<File> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = OpenOptions::new()
+        .read(true)
+        // A named pipe in place of the folder would make this wait for a writer.
+        .custom_flags(libc::O_DIRECTORY)
+        .open(folder.unwrap_or(Path::new(".")))
+        .ok()?;
+    let deadline = Deadline::within(FOLDER_LOCK_WAIT_MAX);
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) if !deadline.has_passed() => pause(),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// True if the path is a socket's file whose socket is gone: connecting to it is refused. True
+/// also if it has vanished meanwhile.
 fn is_stale(addr: &Addr, path: &Path, kind: Kind) -> Result<bool> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
         return Err(Error::Invalid(format!(
@@ -212,6 +262,9 @@ fn is_stale(addr: &Addr, path: &Path, kind: Kind) -> Result<bool> {
     }
     let probe = Socket::new(Family::UNIX, kind, Protocol::DEFAULT)?;
     // A live listener with a full queue must not make the probe wait.
-    probe.set_mode(crate::Mode::NonBlock)?;
-    Ok(probe.connect_ex(addr)? == Some(Errno::ECONNREFUSED))
+    probe.set_mode(Mode::NonBlock)?;
+    Ok(matches!(
+        probe.connect_ex(addr)?,
+        Some(Errno::ECONNREFUSED | Errno::ENOENT)
+    ))
 }

@@ -55,11 +55,12 @@ impl Socket {
     /// it to `/proc/sys/net/core/somaxconn`.
     pub const BACKLOG_DEFAULT: u32 = 4096;
 
-    /// Makes a socket.
+    /// Makes a socket, in blocking mode unless the type carries `SOCK_NONBLOCK`.
     ///
     /// # Errors
-    /// `EAFNOSUPPORT`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for what this kernel lacks; `EACCES`,
-    /// `EPERM` without the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
+    /// [`Error::Unsupported`] for a family that this kernel lacks (`EAFNOSUPPORT`);
+    /// `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for a protocol or a type; `EACCES`, `EPERM` without
+    /// the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
     ///
     /// # References
     /// socket(2).
@@ -71,7 +72,8 @@ impl Socket {
                 }
                 Error::os("socket", errno)
             })?;
-        Ok(Self::from_parts(fd, Mode::Block, family, kind, protocol))
+        let (kind, mode) = kind_and_mode(kind);
+        Ok(Self::from_parts(fd, mode, family, kind, protocol))
     }
 
     /// Makes two sockets that are connected to each other.
@@ -84,7 +86,8 @@ impl Socket {
     pub fn pair(family: Family, kind: Kind) -> Result<(Self, Self)> {
         let (a, b) = sys::socket::socketpair(family.raw(), kind.raw(), 0)
             .map_err(|errno| Error::os("socketpair", errno))?;
-        let own = |fd| Self::from_parts(fd, Mode::Block, family, kind, Protocol::DEFAULT);
+        let (kind, mode) = kind_and_mode(kind);
+        let own = |fd| Self::from_parts(fd, mode, family, kind, Protocol::DEFAULT);
         Ok((own(a), own(b)))
     }
 
@@ -225,7 +228,7 @@ impl Socket {
         )?;
         Ok((
             Self::from_parts(fd, mode, self.family, self.kind, self.protocol),
-            addr.decode(),
+            addr.decode_peer(),
         ))
     }
 
@@ -280,17 +283,21 @@ impl Socket {
             }
             Patience::Until(deadline) => deadline,
         };
-        match sys::socket::connect(self.as_fd(), &RawAddr::encode(addr)) {
-            Ok(()) => Ok(()),
-            // The connection is under way, also after a signal: calling again would be an error.
-            Err(Errno::EINPROGRESS | Errno::EINTR) => {
-                wait_ready(self.as_fd(), Until::Writable, deadline, "connect")?;
-                match self.get(opt::PendingError)? {
-                    None => Ok(()),
-                    Some(errno) => Err(Error::os("connect", errno)),
-                }
+        let raw = RawAddr::encode(addr);
+        loop {
+            match sys::socket::connect(self.as_fd(), &raw) {
+                Ok(()) => return Ok(()),
+                // A Unix socket that waited at a full queue has no connection under way.
+                Err(Errno::EINTR) if self.family == Family::UNIX => {}
+                // An internet one has, also after a signal: calling again would be an error.
+                Err(Errno::EINPROGRESS | Errno::EINTR) => break,
+                Err(errno) => return Err(Error::os("connect", errno)),
             }
-            Err(errno) => Err(Error::os("connect", errno)),
+        }
+        wait_ready(self.as_fd(), Until::Writable, deadline, "connect")?;
+        match self.get(opt::PendingError)? {
+            None => Ok(()),
+            Some(errno) => Err(Error::os("connect", errno)),
         }
     }
 
@@ -303,22 +310,25 @@ impl Socket {
         let nonblocking = |on| {
             sys::socket::set_nonblocking(fd, on).map_err(|errno| Error::os("ioctl FIONBIO", errno))
         };
-        nonblocking(false)?;
-        let result = loop {
-            let left = deadline.left().unwrap_or(Duration::MAX);
-            if left.is_zero() {
-                break Err(Error::TimedOut { call: "connect" });
+        let attempt = || loop {
+            let left = deadline.left();
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut { call: "connect" });
             }
-            self.set(opt::SendTimeout, Some(left))?;
+            self.set(opt::SendTimeout, left)?;
             match sys::socket::connect(fd, &raw) {
-                Ok(()) => break Ok(()),
+                Ok(()) => return Ok(()),
                 Err(Errno::EINTR | Errno::EAGAIN) => {}
-                Err(errno) => break Err(Error::os("connect", errno)),
+                Err(errno) => return Err(Error::os("connect", errno)),
             }
         };
-        self.set(opt::SendTimeout, None)?;
-        nonblocking(true)?;
-        result
+        nonblocking(false)?;
+        let result = attempt();
+        // What there was before comes back whatever happened.
+        let restored = self
+            .set(opt::SendTimeout, None)
+            .and_then(|()| nonblocking(true));
+        result.and(restored)
     }
 
     /// Ends sending, receiving or both, for all holders of the socket.
@@ -374,10 +384,11 @@ impl Socket {
     pub fn peer_addr(&self) -> Result<Option<Addr>> {
         let raw = sys::socket::getpeername(self.as_fd())
             .map_err(|errno| Error::os("getpeername", errno))?;
-        Ok(raw.decode())
+        Ok(raw.decode_peer())
     }
 
-    /// A second handle to the same socket; both share one mode in the kernel.
+    /// A second handle to the same socket. It begins with this one's mode; whether calls block is
+    /// a property that both share in the kernel, so do not give them different modes later.
     ///
     /// # Errors
     /// `EMFILE` when descriptors have run out.
@@ -470,6 +481,17 @@ impl Socket {
             nanos => Patience::Until(Deadline::within(Duration::from_nanos(nanos))),
         }
     }
+}
+
+/// Takes a type apart: socket(2) lets flags of creation travel with it.
+fn kind_and_mode(kind: Kind) -> (Kind, Mode) {
+    let mode = if kind.raw() & libc::SOCK_NONBLOCK == 0 {
+        Mode::Block
+    } else {
+        Mode::NonBlock
+    };
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    (Kind::from_raw(kind.raw() & !flags), mode)
 }
 
 fn mode_to_raw(mode: Mode) -> u64 {

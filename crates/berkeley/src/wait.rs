@@ -81,8 +81,19 @@ pub(crate) enum Patience {
     Until(Deadline),
 }
 
+impl Patience {
+    /// True when there is a limit and it has passed.
+    pub(crate) fn has_ended(self) -> bool {
+        matches!(self, Self::Until(deadline) if deadline.has_passed())
+    }
+}
+
 /// Makes a system call until it gives an answer that counts: again after a signal, again after a
 /// wait, never beyond the deadline.
+///
+/// poll(2) can call a descriptor ready whose next call would still wait: another thread was
+/// faster, or the full queue is that of the receiver whom an unconnected Unix datagram is meant
+/// for, which poll(2) does not look at. Such a wait goes on in small steps, and it ends in time.
 #[inline]
 pub(crate) fn retry<T>(
     fd: BorrowedFd<'_>,
@@ -91,17 +102,33 @@ pub(crate) fn retry<T>(
     call: &'static str,
     mut attempt: impl FnMut() -> Result<T, Errno>,
 ) -> Result<T> {
+    let mut has_waited = false;
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
             Err(Errno::EINTR) => {}
             Err(errno) if errno.is_would_block() => match patience {
                 Patience::Kernel | Patience::None => return Err(Error::os(call, errno)),
-                Patience::Until(deadline) => wait_ready(fd, until, deadline, call)?,
+                Patience::Until(deadline) => {
+                    if has_waited {
+                        if deadline.has_passed() {
+                            return Err(Error::TimedOut { call });
+                        }
+                        pause();
+                    }
+                    wait_ready(fd, until, deadline, call)?;
+                    has_waited = true;
+                }
             },
             Err(errno) => return Err(Error::os(call, errno)),
         }
     }
+}
+
+/// Waits a millisecond (less if a signal comes), where there is no event to wait for.
+pub(crate) fn pause() {
+    // With no descriptors there is nothing to be told: neither the count nor a signal matters.
+    let _answer = sys::event::poll(&mut [], 1);
 }
 
 /// Waits until the descriptor is ready, or has failed, which the next call will tell.

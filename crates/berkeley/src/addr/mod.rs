@@ -33,7 +33,7 @@ pub enum Addr {
     Other {
         /// The family.
         family: Family,
-        /// The bytes behind the family number.
+        /// The bytes behind the family number: at most 126, more are not handed to the kernel.
         bytes: Vec<u8>,
     },
 }

@@ -103,6 +103,13 @@ impl RawAddr {
         }))
     }
 
+    /// Reads the address of a peer; `None` also for a Unix peer without a name, for which accept(2)
+    /// and getpeername(2) answer the bare family, and recvfrom(2) nothing.
+    pub(crate) fn decode_peer(&self) -> Option<Addr> {
+        self.decode()
+            .filter(|addr| !matches!(addr, Addr::Unix(name) if name.is_unnamed()))
+    }
+
     fn put(&mut self, at: usize, bytes: &[u8]) {
         if let Some(place) = self.bytes.get_mut(at..at + bytes.len()) {
             place.copy_from_slice(bytes);
@@ -164,6 +171,16 @@ mod tests {
     #[test]
     fn a_length_of_zero_is_no_address() {
         assert_eq!(RawAddr::empty().decode(), None);
+    }
+
+    #[test]
+    fn a_peer_without_a_name_has_no_address() {
+        let unnamed = RawAddr::encode(&Addr::Unix(UnixAddr::unnamed()));
+        assert_eq!(unnamed.decode_peer(), None);
+        assert!(
+            unnamed.decode().is_some(),
+            "for the own address it is an answer"
+        );
     }
 
     #[test]

@@ -73,12 +73,16 @@ fn events(interest: Interest, trigger: Trigger) -> u32 {
 fn ready(mask: u32) -> Ready {
     let has = |flag| mask & bit(flag) != 0;
     Ready::default()
-        // An error or a hang-up makes a read return at once, like any other back end says.
+        // An error or a hang-up makes a read return at once, and an error a write: select(2) tells
+        // them so, and the contract is the same for all.
         .when(
             mask & bit(libc::EPOLLIN | libc::EPOLLHUP | libc::EPOLLERR) != 0,
             Ready::READABLE,
         )
-        .when(has(libc::EPOLLOUT), Ready::WRITABLE)
+        .when(
+            mask & bit(libc::EPOLLOUT | libc::EPOLLERR) != 0,
+            Ready::WRITABLE,
+        )
         .when(has(libc::EPOLLPRI), Ready::PRIORITY)
         .when(has(libc::EPOLLRDHUP), Ready::PEER_CLOSED)
         .when(has(libc::EPOLLERR), Ready::ERROR)

@@ -44,7 +44,8 @@ pub const EVENTS_MAX: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u64);
 
-/// What a registration wants to hear of; joined with `|`. Errors and hang-ups are always told.
+/// What a registration wants to hear of; joined with `|`. Errors and hang-ups are always told, by
+/// `select` as readable (and an error as writable) to those who asked for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interest(u8);
 
@@ -93,7 +94,7 @@ impl Ready {
         self.0 & Self::READABLE != 0
     }
 
-    /// Sending will not wait.
+    /// Sending will not wait: there is room, or an error.
     #[must_use]
     pub const fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
@@ -111,13 +112,13 @@ impl Ready {
         self.0 & Self::PEER_CLOSED != 0
     }
 
-    /// Something failed: `SO_ERROR` or the error queue tells what.
+    /// Something failed: `SO_ERROR` or the error queue tells what. Not told by `select`.
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 & Self::ERROR != 0
     }
 
-    /// Both directions have ended.
+    /// Both directions have ended. Not told by `select`.
     #[must_use]
     pub const fn is_hang_up(self) -> bool {
         self.0 & Self::HANG_UP != 0

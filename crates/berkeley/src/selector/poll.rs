@@ -66,7 +66,7 @@ fn ready(mask: c_short) -> Ready {
             has(libc::POLLIN | libc::POLLHUP | libc::POLLERR),
             Ready::READABLE,
         )
-        .when(has(libc::POLLOUT), Ready::WRITABLE)
+        .when(has(libc::POLLOUT | libc::POLLERR), Ready::WRITABLE)
         .when(has(libc::POLLPRI), Ready::PRIORITY)
         .when(has(libc::POLLRDHUP), Ready::PEER_CLOSED)
         .when(has(libc::POLLERR), Ready::ERROR)
@@ -164,6 +164,14 @@ impl Selector for Poll {
 impl Poll {
     /// Collects what the kernel marked, from `start` on and round to it.
     fn report(&mut self, out: &mut Vec<Event>) -> Result<()> {
+        // Told before anything else is: an error must not swallow what one-shots were told.
+        if self
+            .list
+            .iter()
+            .any(|entry| entry.revents & libc::POLLNVAL != 0)
+        {
+            return Err(Error::os("poll", Errno::EBADF));
+        }
         let count = self.list.len();
         self.start = if self.start < count { self.start } else { 0 };
         for step in 0..count {
@@ -175,9 +183,6 @@ impl Poll {
             };
             if entry.revents == 0 {
                 continue;
-            }
-            if entry.revents & libc::POLLNVAL != 0 {
-                return Err(Error::os("poll", Errno::EBADF));
             }
             if out.len() == EVENTS_MAX {
                 self.start = place;

@@ -101,7 +101,7 @@ pub(crate) fn select(
         let whole = timeout.as_secs();
         let micros = timeout.subsec_nanos().div_ceil(1000);
         libc::timeval {
-            tv_sec: libc::time_t::try_from(whole + u64::from(micros / 1_000_000))
+            tv_sec: libc::time_t::try_from(whole.saturating_add(u64::from(micros / 1_000_000)))
                 .unwrap_or(libc::time_t::MAX),
             tv_usec: libc::suseconds_t::from(micros % 1_000_000),
         }
