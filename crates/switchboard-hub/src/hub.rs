@@ -77,7 +77,8 @@ impl Hub {
         let files_dir = store.files_dir().to_owned();
 
         let descriptors = usize::try_from(berkeley::descriptor_limit()?).unwrap_or(usize::MAX);
-        let room_for = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
+        let reserved = DESCRIPTORS_RESERVED.min(descriptors / 4);
+        let room_for = descriptors.saturating_sub(reserved).max(1);
         config.limits.connections = config.limits.connections.min(room_for);
 
         let mut shard = Shard::new(config.limits, config.clock, store, mailbox);

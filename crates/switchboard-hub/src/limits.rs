@@ -11,7 +11,8 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 /// one host cannot use up the hub.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 
-/// Descriptors that stay free of connections: for files, listeners, the log.
+/// Descriptors that stay free of connections, for files, listeners and the log; a quarter of them
+/// where the process has fewer than four times as many.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
 /// Bytes that wait for one member at most, bookkeeping included. It holds the largest message

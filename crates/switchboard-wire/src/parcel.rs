@@ -134,7 +134,7 @@ pub enum ParcelError {
         reason: String,
     },
     /// No byte came between parcels for too long.
-    #[error("nothing was sent for {} seconds", .idle.as_secs_f64())]
+    #[error("idle: nothing was sent for {} seconds", .idle.as_secs_f64())]
     Idle {
         /// How long the peer was allowed to be silent.
         idle: Duration,

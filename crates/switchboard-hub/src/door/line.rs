@@ -101,7 +101,7 @@ impl LineSession {
     pub fn expire(&self, now: Instant) -> Option<String> {
         if now >= self.heard + self.idle {
             return Some(format!(
-                "nothing was said for {} seconds",
+                "idle: nothing was said for {} seconds",
                 self.idle.as_secs_f64()
             ));
         }
@@ -140,7 +140,7 @@ impl LineSession {
             Some(Command::Quit) => Some(LineEvent::Quit),
             Some(Command::Unknown(word)) => {
                 let word: String = word.chars().take(COMMAND_CHARS_SHOWN).collect();
-                tell(&format!("there is no command {word}; /help lists them"))
+                tell(&format!("there is no command /{word}; /help lists them"))
             }
             Some(Command::Who) => Some(LineEvent::Who),
         }

@@ -40,7 +40,7 @@ fn what_cannot_be_done_is_answered_to_the_one_who_asked() {
         ("/nick\n", "* "),
         ("/nick a:b\n", "* "),
         ("/nick admin\n", "* "),
-        ("/dance now\n", "* there is no command dance"),
+        ("/dance now\n", "* there is no command /dance"),
         ("/help\n", "/nick NAME"),
     ] {
         let events = line_events(&mut session, line.as_bytes());

@@ -129,7 +129,12 @@ fn the_parcel_door_survives_ten_thousand_bad_inputs() {
         "the parcel door never writes a byte"
     );
     hub.serves();
-    assert_eq!(tree(around.path(), &hub.files()), before);
+    // What was given up is removed behind the scenes: each look is an upload later.
+    let settled = (0..500).any(|_| {
+        hub.serves();
+        tree(around.path(), &hub.files()) == before
+    });
+    assert!(settled, "left behind: {:?}", tree(around.path(), &hub.files()));
     assert!(
         tree(&hub.files(), &hub.files())
             .iter()
