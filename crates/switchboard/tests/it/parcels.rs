@@ -1,7 +1,7 @@
 //! The parcel door: messages into the room, files onto the disk, and not a byte back.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
