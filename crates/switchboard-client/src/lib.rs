@@ -1,1 +1,11 @@
 //! What a program calls to talk to a hub or a plain peer.
+#![forbid(unsafe_code)]
+
+pub mod chat;
+pub mod connect;
+pub mod contacts;
+pub mod listen;
+pub mod send;
+pub mod stop;
+pub mod talk;
+pub mod time;

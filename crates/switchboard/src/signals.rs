@@ -19,22 +19,27 @@ const SAME_REQUEST: Duration = Duration::from_millis(500);
 /// The system refuses the handlers or the thread.
 pub(crate) fn on_stop(mut stop: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        let mut first = None;
-        for signal in signals.forever() {
-            match first {
-                None => {
-                    first = Some(Instant::now());
-                    stop();
-                }
-                Some(moment) if moment.elapsed() < SAME_REQUEST => {}
-                Some(_) => {
-                    #[expect(clippy::exit, reason = "the user asked twice: nothing more to do")]
-                    std::process::exit(128 + signal);
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            let mut first = None;
+            for signal in signals.forever() {
+                match first {
+                    None => {
+                        first = Some(Instant::now());
+                        stop();
+                    }
+                    Some(moment) if moment.elapsed() < SAME_REQUEST => {}
+                    Some(_) => {
+                        #[expect(
+                            clippy::exit,
+                            reason = "the user asked twice: nothing more to do"
+                        )]
+                        std::process::exit(128 + signal);
+                    }
                 }
             }
-        }
-    })?;
+        })?;
     Ok(())
 }
 

@@ -1,11 +1,30 @@
 //! What the user sees: errors and plain text.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 /// Tells an error on standard error: what failed, then why, in one or two lines.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nothing is left to tell it to if standard error is closed.
-    drop(writeln!(io::stderr().lock(), "switchboard: {error:#}"));
+    drop(writeln!(
+        io::stderr().lock(),
+        "switchboard: {}",
+        words(error)
+    ));
+}
+
+/// An error and its causes in one line. Many errors of the libraries tell their cause themselves;
+/// what was said is not said again.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// True if all that went wrong is that nobody reads our output any more, as in `… | head`.
@@ -27,3 +46,57 @@ impl std::fmt::Display for OutputError {
 }
 
 impl std::error::Error for OutputError {}
+
+/// Standard output without a buffer: what is written is out.
+#[derive(Debug)]
+pub(crate) struct RawOutput(File);
+
+impl RawOutput {
+    /// # Errors
+    /// Descriptors have run out.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
+}
+
+impl Write for RawOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for RawOutput {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A line on standard error. If that is closed, nobody wants to know.
+pub(crate) fn tell(line: impl std::fmt::Display) {
+    drop(writeln!(io::stderr().lock(), "{line}"));
+}
+
+/// An error with what the user can do about it on a line of its own; no hint adds nothing.
+pub(crate) fn with_hint(error: impl Into<anyhow::Error>, hint: &str) -> anyhow::Error {
+    let error = error.into();
+    if hint.is_empty() {
+        error
+    } else {
+        anyhow::anyhow!("{}\nhint: {hint}", words(&error))
+    }
+}
+
+/// Reads a time limit of the command line.
+pub(crate) fn positive_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "that is no number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(Duration::ZERO) => Err("that is no time at all".to_owned()),
+        limit => limit.map_err(|error| error.to_string()),
+    }
+}

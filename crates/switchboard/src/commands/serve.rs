@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use berkeley::selector::Backend;
-use berkeley::{Endpoint, Transport};
-use switchboard_hub::{Config, Door, Hub, Limits};
+use berkeley::{Endpoint, Errno, Transport};
+use switchboard_hub::store::StoreError;
+use switchboard_hub::{Config, Door, Hub, HubError, Limits};
 use tracing::{Level, info};
 
-use crate::{clock, signals};
+use crate::{clock, signals, terminal};
 
 /// Run the hub: chat, messages and files, and the time.
 ///
@@ -99,12 +100,17 @@ struct LimitArgs {
     max_line: Option<u32>,
 
     /// Bytes of the longest message in a parcel [default: 1048576]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    #[arg(long, value_name = "BYTES", value_parser = frame_length())]
     max_message: Option<u32>,
 
     /// Bytes of the largest file in a parcel [default: 2147483647]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)))]
+    #[arg(long, value_name = "BYTES", value_parser = frame_length())]
     max_file: Option<u32>,
+}
+
+/// What a frame's length, a signed 32-bit number, can say.
+fn frame_length() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(..=i64::from(i32::MAX))
 }
 
 impl LimitArgs {
@@ -185,7 +191,8 @@ impl Args {
             backend: self.mux,
             limits: self.limits.limits(),
             clock: Box::new(clock::now),
-        })?;
+        })
+        .map_err(with_hint)?;
         let stopper = hub.stopper();
         signals::on_stop(move || stopper.stop())?;
         announce(&hub, &data);
@@ -195,6 +202,20 @@ impl Args {
     }
 }
 
+/// Adds what the user can do about it.
+fn with_hint(error: HubError) -> anyhow::Error {
+    let hint = match &error {
+        HubError::Door { door, source, .. } if source.errno() == Some(Errno::EADDRINUSE) => {
+            format!("somebody else listens there: stop it, or choose another place by --{door}")
+        }
+        HubError::Store(StoreError::InUse { .. }) => {
+            "stop that hub, or choose another folder by --data".to_owned()
+        }
+        _ => String::new(),
+    };
+    terminal::with_hint(error, &hint)
+}
+
 /// Tells which doors are open. Programs read this: a word, spaces, an address; at the end `ready`.
 fn announce(hub: &Hub, data: &std::path::Path) {
     let mut text = format!("switchboard {}\n", env!("CARGO_PKG_VERSION"));
@@ -202,10 +223,16 @@ fn announce(hub: &Hub, data: &std::path::Path) {
         text.push_str(&format!("{door:<8} {endpoint}\n"));
     }
     text.push_str(&format!("{:<8} {}\n", "data", data.display()));
-    text.push_str(&format!("{:<8} {}\nready\n", "files", hub.files_dir().display()));
+    text.push_str(&format!(
+        "{:<8} {}\nready\n",
+        "files",
+        hub.files_dir().display()
+    ));
     // A hub whose starter does not listen serves all the same.
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .ok();
     if !io::stderr().is_terminal() || !io::stdout().is_terminal() {
         for (door, endpoint) in hub.doors() {
             info!("the {door} door is open at {endpoint}");

@@ -134,7 +134,11 @@ fn the_parcel_door_survives_ten_thousand_bad_inputs() {
         hub.serves();
         tree(around.path(), &hub.files()) == before
     });
-    assert!(settled, "left behind: {:?}", tree(around.path(), &hub.files()));
+    assert!(
+        settled,
+        "left behind: {:?}",
+        tree(around.path(), &hub.files())
+    );
     assert!(
         tree(&hub.files(), &hub.files())
             .iter()

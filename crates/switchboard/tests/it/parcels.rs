@@ -185,13 +185,21 @@ fn a_parcel_that_cannot_be_used_is_passed_over_and_the_sender_learns_it_at_the_e
     for header in headers {
         let mut stream = wire::open(hub.parcels()).unwrap();
         let sender = stream.local_addr().unwrap().to_string();
-        let parcels = [wire::frame(header), wire::frame(b"payload"), wire::message("next")];
+        let parcels = [
+            wire::frame(header),
+            wire::frame(b"payload"),
+            wire::message("next"),
+        ];
         stream.write_all(&parcels.concat()).unwrap();
         assert_eq!(watcher.text(), format!("{sender}:next"));
         hub.log().wait_line(&[&sender, "refused"]);
         stream.write_all(&wire::close()).unwrap();
         let end = stream.read(&mut [0]).unwrap_err();
-        assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset, "{header:?}");
+        assert_eq!(
+            end.kind(),
+            std::io::ErrorKind::ConnectionReset,
+            "{header:?}"
+        );
     }
     assert_eq!(names(&hub.files()), [""; 0]);
     hub.serves();

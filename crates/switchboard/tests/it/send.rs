@@ -90,7 +90,24 @@ fn only_the_last_part_of_a_path_is_told() {
         sent.ends_with(&[wire::frame(b"1"), wire::close()].concat()),
         "{shown}"
     );
+    drop(stream);
     assert!(send.wait().success());
+}
+
+#[test]
+fn a_peer_that_never_ends_is_trusted_with_a_note_unless_its_end_is_insisted_on() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = server.local_addr().unwrap().to_string();
+    let mut trusting = ours(&["send", &place, "-m", "one"]);
+    let _first = server.accept().unwrap();
+    let mut strict = ours(&["send", &place, "-m", "two", "--wait", "1"]);
+    let _second = server.accept().unwrap();
+    assert!(!strict.wait().success());
+    strict.err.wait_line(&["did not close the conversation"]);
+    assert!(trusting.wait().success());
+    trusting
+        .err
+        .wait_line(&["has received everything", "not known"]);
 }
 
 #[test]

@@ -1,0 +1,399 @@
+//! What a listener does about what happens on its sockets.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::io;
+use std::time::Instant;
+
+use berkeley::{Addr, Error, Socket, Transport, opt};
+use bytes::Bytes;
+use switchboard_reactor::{Closed, Handler, READ_BYTES_MAX, Reactor, Receiver, Sender, Token};
+use switchboard_wire::{FrameDecoder, FrameError, frame};
+
+use super::children::Children;
+use super::notices::Notices;
+use super::{
+    Answer, Audience, FINISH_LIMIT, ListenError, Mail, Notice, Options, Peer, Piece, STOP_LIMIT,
+};
+
+/// Answers that may wait for a peer before nothing more is read from it: enough to keep a fast
+/// network busy, little enough for thousands of peers that do not read.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// How long a peer that broke the rules may take to close.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(2);
+
+/// The only timer: what has not ended by now is ended by force.
+const STOP_TAG: u64 = 0;
+
+/// One connection.
+#[derive(Debug)]
+struct Guest {
+    peer: Peer,
+    /// Takes its stream apart, where frames are asked for.
+    decoder: Option<FrameDecoder>,
+    /// What was read but not taken apart yet, because too many answers wait.
+    rest: Vec<u8>,
+    is_paused: bool,
+    /// Why it is being closed has been told already.
+    is_refused: bool,
+}
+
+/// The state of a running listener.
+pub(super) struct Desk<'a> {
+    options: Options,
+    outbox_bytes_max: usize,
+    sources: Vec<Token>,
+    guests: HashMap<Token, Guest>,
+    children: Children,
+    mail: Receiver<Mail>,
+    to_self: Sender<Mail>,
+    audience: &'a mut dyn Audience,
+    notices: Notices,
+    /// Connections without a name so far.
+    unnamed: u64,
+    is_stopping: bool,
+    failure: Option<io::Error>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(
+        options: Options,
+        sources: Vec<Token>,
+        (to_self, mail): (Sender<Mail>, Receiver<Mail>),
+        audience: &'a mut dyn Audience,
+    ) -> Self {
+        let reply = match &options.answer {
+            Answer::Reply(reply) => reply.len(),
+            _ => READ_BYTES_MAX,
+        };
+        // Reading stops above `ANSWER_BYTES_MAX`, so that one answer is what can come on top.
+        let frame = options.frame_bytes_max.map_or(0, |max| max as usize);
+        let outbox_bytes_max = 2 * ANSWER_BYTES_MAX + reply + frame;
+        Self {
+            options,
+            outbox_bytes_max,
+            sources,
+            guests: HashMap::new(),
+            children: Children::default(),
+            mail,
+            to_self,
+            audience,
+            notices: Notices::default(),
+            unnamed: 0,
+            is_stopping: false,
+            failure: None,
+        }
+    }
+
+    /// How it went.
+    pub(super) fn into_result(self) -> Result<(), ListenError> {
+        self.failure
+            .map_or(Ok(()), |error| Err(ListenError::Output(error)))
+    }
+
+    /// Ends everything if the audience is gone.
+    fn check(&mut self, reactor: &mut Reactor, told: io::Result<()>) {
+        if let Err(error) = told {
+            self.failure.get_or_insert(error);
+            reactor.stop();
+        }
+    }
+
+    fn name(&mut self, addr: Option<Addr>) -> Peer {
+        addr.map_or_else(
+            || {
+                self.unnamed += 1;
+                Peer::Number(self.unnamed)
+            },
+            Peer::Addr,
+        )
+    }
+
+    /// Serves a connection ourselves.
+    fn welcome(&mut self, reactor: &mut Reactor, socket: Socket, peer: Peer) {
+        match reactor.add_stream(socket, self.outbox_bytes_max) {
+            Ok(token) => {
+                self.audience.notice(&Notice::Came { peer: &peer });
+                let guest = Guest {
+                    peer,
+                    decoder: self.options.frame_bytes_max.map(FrameDecoder::new),
+                    rest: Vec::new(),
+                    is_paused: false,
+                    is_refused: false,
+                };
+                self.guests.insert(token, guest);
+            }
+            Err(cause) => self.audience.notice(&Notice::Broken {
+                peer: &peer,
+                cause: &cause,
+            }),
+        }
+    }
+
+    /// Gives a connection to a program.
+    fn hand_over(&mut self, socket: Socket, peer: Peer) {
+        let Answer::Exec(command) = &self.options.answer else {
+            return;
+        };
+        match self
+            .children
+            .start(command, socket, peer.clone(), &self.to_self)
+        {
+            Ok(()) => self.audience.notice(&Notice::Came { peer: &peer }),
+            Err(cause) => self
+                .audience
+                .notice(&Notice::NoProgram { peer: &peer, cause }),
+        }
+    }
+
+    /// Shows and answers what one read gave.
+    fn take_bytes(&mut self, reactor: &mut Reactor, token: Token, bytes: &[u8]) {
+        let Some(guest) = self.guests.get(&token) else {
+            return;
+        };
+        let told = self.audience.piece(&guest.peer, Piece::Bytes(bytes));
+        let told = told.and_then(|()| self.audience.flush());
+        self.check(reactor, told);
+        let answer = match &self.options.answer {
+            Answer::Echo => Bytes::copy_from_slice(bytes),
+            Answer::Reply(reply) => reply.clone(),
+            Answer::Exec(_) | Answer::Nothing => return,
+        };
+        send(reactor, token, answer);
+        self.pause_if_full(reactor, token);
+    }
+
+    /// Shows and answers the frames in what was read, until too many answers wait.
+    fn take_frames(&mut self, reactor: &mut Reactor, token: Token, mut bytes: &[u8]) {
+        let Some(guest) = self.guests.get_mut(&token) else {
+            return;
+        };
+        let Some(decoder) = &mut guest.decoder else {
+            return;
+        };
+        let waiting = reactor.outbox_bytes(token);
+        let mut answers = Vec::new();
+        let mut told = Ok(());
+        let outcome = loop {
+            if waiting + answers.len() > ANSWER_BYTES_MAX {
+                guest.rest = bytes.to_vec();
+                break Ok(());
+            }
+            let frame = match decoder.push(&mut bytes) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            told = told.and_then(|()| self.audience.piece(&guest.peer, Piece::Frame(&frame)));
+            match &self.options.answer {
+                Answer::Echo => {
+                    if let Err(error) = frame::encode(&frame, &mut answers) {
+                        break Err(error);
+                    }
+                }
+                Answer::Reply(reply) => answers.extend_from_slice(reply),
+                Answer::Exec(_) | Answer::Nothing => {}
+            }
+        };
+        let told = told.and_then(|()| self.audience.flush());
+        self.check(reactor, told);
+        send(reactor, token, answers.into());
+        match outcome {
+            Ok(()) => self.pause_if_full(reactor, token),
+            Err(cause) => self.refuse(reactor, token, cause),
+        }
+    }
+
+    fn pause_if_full(&mut self, reactor: &mut Reactor, token: Token) {
+        if reactor.outbox_bytes(token) > ANSWER_BYTES_MAX
+            && let Some(guest) = self.guests.get_mut(&token)
+        {
+            guest.is_paused = true;
+            reactor.pause(token);
+        }
+    }
+
+    /// Closes a connection whose bytes are no frames.
+    fn refuse(&mut self, reactor: &mut Reactor, token: Token, cause: FrameError) {
+        if let Some(guest) = self.guests.get_mut(&token) {
+            guest.is_refused = true;
+            self.audience.notice(&Notice::BadFrame {
+                peer: &guest.peer,
+                cause,
+            });
+            reactor.finish(token, REFUSAL_LIMIT);
+        }
+    }
+
+    fn answer_datagram(&mut self, reactor: &Reactor, socket: Token, peer: &Peer, bytes: &[u8]) {
+        let answer = match &self.options.answer {
+            Answer::Echo => bytes,
+            Answer::Reply(reply) => reply,
+            Answer::Exec(_) | Answer::Nothing => return,
+        };
+        let Peer::Addr(addr) = peer else {
+            if self.notices.allow_nameless() {
+                self.audience.notice(&Notice::Nameless);
+            }
+            return;
+        };
+        if let Err(cause) = reactor.send_datagram(socket, Some(addr), answer)
+            && self.notices.allow_peer(addr, Instant::now())
+        {
+            self.audience.notice(&Notice::Unanswered {
+                peer,
+                cause: &cause,
+            });
+        }
+    }
+
+    /// Begins the end: nobody is accepted any more, and everybody gets a moment.
+    fn stop(&mut self, reactor: &mut Reactor) {
+        if core::mem::replace(&mut self.is_stopping, true) {
+            return;
+        }
+        for source in self.sources.drain(..) {
+            reactor.close(source);
+        }
+        for token in self.guests.keys() {
+            reactor.finish(*token, STOP_LIMIT);
+        }
+        self.children.end(false);
+        reactor.set_timer(Instant::now() + STOP_LIMIT, STOP_TAG);
+        self.settle(reactor);
+    }
+
+    /// Stops the reactor when nothing is left to wait for.
+    fn settle(&self, reactor: &mut Reactor) {
+        if self.is_stopping && self.guests.is_empty() && self.children.count() == 0 {
+            reactor.stop();
+        }
+    }
+}
+
+/// Sends what pausing has left room for.
+fn send(reactor: &mut Reactor, token: Token, answer: Bytes) {
+    let sent = reactor.send(token, answer);
+    // A connection that is gone meanwhile needs no answer.
+    debug_assert!(
+        sent != Err(switchboard_reactor::SendError::Full),
+        "a peer with so many answers waiting is not read from"
+    );
+}
+
+impl Handler for Desk<'_> {
+    fn accepted(&mut self, reactor: &mut Reactor, _: Token, socket: Socket, addr: Option<Addr>) {
+        let peer = self.name(addr);
+        let connections_max = self.options.connections_max;
+        if self.guests.len() + self.children.count() >= connections_max {
+            self.audience.notice(&Notice::Refused {
+                peer: &peer,
+                connections_max,
+            });
+            return;
+        }
+        if self.options.endpoint.transport() == Transport::Tcp {
+            // Answers go out at once. A connection that is gone already tells that when it is read.
+            drop(socket.set(opt::NoDelay, true));
+        }
+        if matches!(self.options.answer, Answer::Exec(_)) {
+            self.hand_over(socket, peer);
+        } else {
+            self.welcome(reactor, socket, peer);
+        }
+    }
+
+    fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
+        if self.options.frame_bytes_max.is_some() {
+            self.take_frames(reactor, source, bytes);
+        } else {
+            self.take_bytes(reactor, source, bytes);
+        }
+    }
+
+    fn ended(&mut self, reactor: &mut Reactor, source: Token) {
+        let guest = self.guests.get(&source);
+        let decoder = guest.and_then(|guest| guest.decoder.as_ref());
+        match decoder.map_or(Ok(()), FrameDecoder::end) {
+            Ok(()) => reactor.finish(source, FINISH_LIMIT),
+            Err(cause) => self.refuse(reactor, source, cause),
+        }
+    }
+
+    fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
+        let Some(Guest {
+            peer, is_refused, ..
+        }) = self.guests.remove(&source)
+        else {
+            return;
+        };
+        let peer = &peer;
+        match why {
+            _ if is_refused => {}
+            Closed::Failed(cause) => self.audience.notice(&Notice::Broken {
+                peer,
+                cause: &cause,
+            }),
+            Closed::TimedOut if !self.is_stopping => self.audience.notice(&Notice::Slow { peer }),
+            _ => self.audience.notice(&Notice::Left { peer }),
+        }
+        self.settle(reactor);
+    }
+
+    fn datagram(&mut self, reactor: &mut Reactor, socket: Token, from: Option<Addr>, bytes: &[u8]) {
+        let peer = from.map_or(Peer::Unnamed, Peer::Addr);
+        let told = self.audience.piece(&peer, Piece::Bytes(bytes));
+        let told = told.and_then(|()| self.audience.flush());
+        self.check(reactor, told);
+        self.answer_datagram(reactor, socket, &peer, bytes);
+    }
+
+    fn drained(&mut self, reactor: &mut Reactor, source: Token) {
+        let Some(guest) = self.guests.get_mut(&source) else {
+            return;
+        };
+        if !core::mem::take(&mut guest.is_paused) {
+            return;
+        }
+        let rest = core::mem::take(&mut guest.rest);
+        if !rest.is_empty() {
+            self.take_frames(reactor, source, &rest);
+        }
+        if self
+            .guests
+            .get(&source)
+            .is_some_and(|guest| !guest.is_paused)
+        {
+            reactor.resume(source);
+        }
+    }
+
+    fn timer(&mut self, reactor: &mut Reactor, _tag: u64) {
+        for token in core::mem::take(&mut self.guests).into_keys() {
+            reactor.close(token);
+        }
+        self.children.end(true);
+        self.settle(reactor);
+    }
+
+    fn woken(&mut self, reactor: &mut Reactor) {
+        for mail in self.mail.take() {
+            match mail {
+                Mail::Exited(id) => {
+                    if let Some(peer) = self.children.reap(id, self.is_stopping) {
+                        self.audience.notice(&Notice::Left { peer: &peer });
+                    }
+                    self.settle(reactor);
+                }
+                Mail::Stop => self.stop(reactor),
+            }
+        }
+    }
+
+    fn trouble(&mut self, _: &mut Reactor, _: Token, cause: Error) {
+        if self.notices.allow_trouble(Instant::now()) {
+            self.audience.notice(&Notice::Trouble { cause: &cause });
+        }
+    }
+}
