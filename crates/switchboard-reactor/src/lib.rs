@@ -17,17 +17,16 @@
 //! It knows nothing of protocols and rooms.
 #![forbid(unsafe_code)]
 
+mod handler;
 mod mailbox;
 mod outbox;
 mod reactor;
 mod slots;
 mod timers;
 
+pub use handler::{Closed, Handler, SendError};
 pub use mailbox::{Receiver, Sender};
 pub use outbox::Outbox;
-pub use reactor::{
-    ACCEPTS_PER_TURN_MAX, Closed, DATAGRAMS_PER_TURN_MAX, Handler, READ_BYTES_MAX, Reactor,
-    SendError,
-};
+pub use reactor::{ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, READ_BYTES_MAX, Reactor};
 pub use slots::Token;
 pub use timers::TimerId;

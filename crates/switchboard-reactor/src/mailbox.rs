@@ -23,7 +23,10 @@ pub struct Sender<T>(Arc<Shared<T>>);
 pub struct Receiver<T>(Arc<Shared<T>>);
 
 pub(crate) fn mailbox<T>(waker: Waker) -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared { values: Mutex::new(VecDeque::new()), waker });
+    let shared = Arc::new(Shared {
+        values: Mutex::new(VecDeque::new()),
+        waker,
+    });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
@@ -31,7 +34,11 @@ impl<T> Sender<T> {
     /// Puts a value in and wakes the reactor.
     pub fn send(&self, value: T) {
         // A thread that panicked while it held the lock cannot have left a torn queue.
-        self.0.values.lock().unwrap_or_else(PoisonError::into_inner).push_back(value);
+        self.0
+            .values
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(value);
         self.0.waker.raise();
     }
 }

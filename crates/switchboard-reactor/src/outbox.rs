@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 
 /// Pieces that one gathered call carries at most.
-const PIECES_PER_CALL_MAX: usize = 64;
+pub(crate) const PIECES_PER_CALL_MAX: usize = 64;
 
 /// Bookkeeping that a waiting piece costs beside its bytes, counted so that a queue of many tiny
 /// pieces is bounded in memory too.
@@ -26,7 +26,11 @@ impl Outbox {
     /// An empty outbox for at most `bytes_max` bytes, its bookkeeping included.
     #[must_use]
     pub const fn new(bytes_max: usize) -> Self {
-        Self { pieces: VecDeque::new(), bytes: 0, bytes_max }
+        Self {
+            pieces: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+        }
     }
 
     /// Appends a piece, or refuses it where it would pass the limit. An empty outbox takes any
@@ -84,10 +88,8 @@ impl Outbox {
             self.bytes = self.bytes.saturating_sub(piece.len() + PIECE_BYTES);
             self.pieces.pop_front();
         }
-        // A burst must not keep its room for ever.
-        if self.pieces.capacity() > PIECES_PER_CALL_MAX {
-            self.pieces.shrink_to(0);
-        }
+        // Most connections are idle most of the time: an empty outbox keeps no memory.
+        self.pieces = VecDeque::new();
     }
 }
 
@@ -115,5 +117,18 @@ mod tests {
         assert!(outbox.push(Bytes::from(vec![0; 10])));
         assert!(outbox.push(Bytes::from(vec![0; 10])));
         assert!(!outbox.push(Bytes::new()));
+    }
+    #[test]
+    fn an_empty_outbox_keeps_no_memory() {
+        let mut outbox = Outbox::new(usize::MAX);
+        for _ in 0..100 {
+            assert!(outbox.push(Bytes::from_static(b"piece")));
+        }
+        let mut slices = [IoSlice::new(&[]); PIECES_PER_CALL_MAX];
+        assert_eq!(outbox.gather(&mut slices), (64, 320));
+        outbox.advance(499);
+        assert_eq!(outbox.bytes(), 1 + PIECE_BYTES);
+        outbox.advance(1);
+        assert_eq!((outbox.bytes(), outbox.pieces.capacity()), (0, 0));
     }
 }

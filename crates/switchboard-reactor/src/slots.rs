@@ -21,9 +21,15 @@ impl Token {
         Key(((self.generation as u64) << 32) | self.index as u64)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves that `key` put together")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves that `key` put together"
+    )]
     pub(crate) const fn from_key(key: Key) -> Self {
-        Self { index: key.0 as u32, generation: (key.0 >> 32) as u32 }
+        Self {
+            index: key.0 as u32,
+            generation: (key.0 >> 32) as u32,
+        }
     }
 }
 
@@ -39,10 +45,22 @@ pub(crate) struct Source {
 
 #[derive(Debug)]
 pub(crate) enum SourceKind {
-    Listener { socket: Socket, resting: bool, rest_ms: u64 },
+    Listener {
+        socket: Socket,
+        resting: bool,
+        rest_ms: u64,
+        /// The handler knows that it has to rest.
+        told: bool,
+    },
     Stream(Stream),
-    Datagrams { socket: Socket },
-    Input { fd: OwnedFd, always_ready: bool, ended: bool },
+    Datagrams {
+        socket: Socket,
+    },
+    Input {
+        fd: OwnedFd,
+        always_ready: bool,
+        ended: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -61,7 +79,8 @@ pub(crate) struct Stream {
 
 #[derive(Debug)]
 pub(crate) struct Finishing {
-    pub(crate) timer: TimerId,
+    /// `None`: no limit that the clock can count.
+    pub(crate) timer: Option<TimerId>,
     /// All is written and our side has been ended.
     pub(crate) shut: bool,
 }
@@ -121,22 +140,39 @@ impl Slots {
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
             slot.source = Some(source);
-            return Token { index, generation: slot.generation };
+            return Token {
+                index,
+                generation: slot.generation,
+            };
         }
         // More than four thousand million sources do not fit into a process.
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Slot { generation: 0, source: Some(source) });
-        Token { index, generation: 0 }
+        self.slots.push(Slot {
+            generation: 0,
+            source: Some(source),
+        });
+        Token {
+            index,
+            generation: 0,
+        }
     }
 
     pub(crate) fn get(&self, token: Token) -> Option<&Source> {
         let slot = self.slots.get(token.index as usize)?;
-        if slot.generation == token.generation { slot.source.as_ref() } else { None }
+        if slot.generation == token.generation {
+            slot.source.as_ref()
+        } else {
+            None
+        }
     }
 
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Source> {
         let slot = self.slots.get_mut(token.index as usize)?;
-        if slot.generation == token.generation { slot.source.as_mut() } else { None }
+        if slot.generation == token.generation {
+            slot.source.as_mut()
+        } else {
+            None
+        }
     }
 
     pub(crate) fn stream_mut(&mut self, token: Token) -> Option<&mut Stream> {
@@ -152,8 +188,11 @@ impl Slots {
             return None;
         }
         let source = slot.source.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(token.index);
+        // A place whose generations are used up is left empty: no token is given out twice.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.free.push(token.index);
+        }
         self.live -= 1;
         Some(source)
     }
@@ -179,5 +218,42 @@ pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_a_place_of_at_most_128_bytes() {
+        // All that an idle one costs: an empty outbox has no memory of its own.
+        assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
+    }
+
+    #[test]
+    fn a_place_whose_generations_are_used_up_is_not_used_again() {
+        let source = || Source {
+            kind: SourceKind::Input {
+                fd: std::io::pipe().unwrap().0.into(),
+                always_ready: false,
+                ended: false,
+            },
+            watched: None,
+            paused: false,
+        };
+        let mut slots = Slots::default();
+        let first = slots.insert(source());
+        slots.slots[0].generation = u32::MAX;
+        let last = Token {
+            generation: u32::MAX,
+            ..first
+        };
+        assert!(slots.get(first).is_none());
+        assert!(slots.remove(last).is_some());
+        assert!(slots.remove(last).is_none());
+        assert_eq!(slots.insert(source()).index, 1);
+        assert!(slots.get(last).is_none());
+        assert_eq!(slots.len(), 1);
     }
 }

@@ -15,16 +15,28 @@ pub struct TimerId {
 pub(crate) struct Timers<T> {
     waiting: BTreeMap<TimerId, T>,
     serial: u64,
+    /// The moment up to which timers were called for last.
+    called: Option<Instant>,
 }
 
 impl<T> Timers<T> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: BTreeMap::new(), serial: 0 }
+        Self {
+            waiting: BTreeMap::new(),
+            serial: 0,
+            called: None,
+        }
     }
 
+    /// One for a moment that has been called already comes behind those that are due with it, so
+    /// that it cannot keep them waiting.
     pub(crate) fn set(&mut self, at: Instant, value: T) -> TimerId {
         self.serial += 1;
-        let id = TimerId { at, serial: self.serial };
+        let at = self.called.map_or(at, |called| at.max(called));
+        let id = TimerId {
+            at,
+            serial: self.serial,
+        };
         self.waiting.insert(id, value);
         id
     }
@@ -38,9 +50,10 @@ impl<T> Timers<T> {
         self.waiting.first_key_value().map(|(id, _)| id.at)
     }
 
-    /// Takes out the first one that is due and was set before `limit`, so that a timer that sets
-    /// itself anew for the same moment waits for the next round.
+    /// Takes out the first one that is due and whose serial number is at most `limit`, so that a
+    /// timer that sets itself anew for the same moment waits for the next round.
     pub(crate) fn pop_due(&mut self, now: Instant, limit: u64) -> Option<T> {
+        self.called = Some(now);
         let first = self.waiting.first_entry()?;
         let id = first.key();
         (id.at <= now && id.serial <= limit).then(|| first.remove())
@@ -72,7 +85,24 @@ mod tests {
         timers.set(now, "set in this round");
         assert_eq!(timers.pop_due(now, limit), Some("second"));
         assert_eq!(timers.pop_due(now, limit), None);
-        assert_eq!(timers.pop_due(now, timers.serial()), Some("set in this round"));
+        assert_eq!(
+            timers.pop_due(now, timers.serial()),
+            Some("set in this round")
+        );
         assert_eq!(timers.next(), Some(now + Duration::from_secs(2)));
+    }
+    #[test]
+    fn a_timer_set_for_the_past_does_not_keep_those_waiting_that_are_due() {
+        let start = Instant::now();
+        let now = start + Duration::from_secs(9);
+        let mut timers = Timers::new();
+        timers.set(start, "first");
+        timers.set(now, "second");
+        let limit = timers.serial();
+        assert_eq!(timers.pop_due(now, limit), Some("first"));
+        let again = timers.set(start, "first again");
+        assert_eq!(timers.pop_due(now, limit), Some("second"));
+        assert_eq!(timers.pop_due(now, limit), None);
+        assert_eq!(timers.cancel(again), Some("first again"));
     }
 }

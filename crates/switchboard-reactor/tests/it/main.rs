@@ -1,0 +1,23 @@
+//! What a handler may rely on, over every selector. Begin with `support`.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails"
+)]
+
+mod closing;
+mod datagrams;
+mod finishing;
+mod idle;
+mod inputs;
+mod listeners;
+mod mailboxes;
+mod pausing;
+mod records;
+mod streams;
+mod support;
+mod timers;
