@@ -65,8 +65,8 @@ fn it_ends_when_the_server_goes() {
     let (mut stream, _) = server.accept().unwrap();
     stream.write_all(b"goodbye").unwrap();
     drop(stream);
+    chat.out.wait_line(&["goodbye"]);
     chat.wait();
-    assert!(chat.out.text().contains("goodbye"));
 }
 
 #[test]
