@@ -15,7 +15,7 @@ use berkeley::{Addr, Error, Socket, SocketFile, opt};
 use switchboard_reactor::{Closed, Handler, Reactor, Receiver, TimerId, Token};
 use switchboard_wire::notice;
 use switchboard_wire::strftime::Moment;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::guests::Guests;
 use crate::config::Door;
@@ -387,6 +387,10 @@ impl Handler for Shard {
     }
 
     fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
+        if let Some(open) = self.doors.remove(&source) {
+            error!("the {} door is lost: {why:?}", open.door);
+            return;
+        }
         let Some(&id) = self.by_token.get(&source) else {
             return;
         };
