@@ -387,17 +387,18 @@ impl Handler for Shard {
     }
 
     fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
-        if let Some(open) = self.doors.remove(&source) {
-            error!("the {} door is lost: {why:?}", open.door);
-            return;
-        }
-        let Some(&id) = self.by_token.get(&source) else {
-            return;
-        };
         let reason = match why {
             Closed::Failed(error) => Some(error.to_string()),
             Closed::TimedOut => Some("it did not close in time".into()),
             _ => None,
+        };
+        if let Some(open) = self.doors.remove(&source) {
+            let reason = reason.unwrap_or_default();
+            error!("the {} door is lost: {reason}", open.door);
+            return;
+        }
+        let Some(&id) = self.by_token.get(&source) else {
+            return;
         };
         match self
             .connections
