@@ -206,8 +206,8 @@ impl<'a> Desk<'a> {
     }
 
     fn pause_if_full(&mut self, reactor: &mut Reactor, token: Token) {
-        if reactor.outbox_bytes(token) > ANSWER_BYTES_MAX
-            && let Some(guest) = self.guests.get_mut(&token)
+        if let Some(guest) = self.guests.get_mut(&token)
+            && (reactor.outbox_bytes(token) > ANSWER_BYTES_MAX || !guest.rest.is_empty())
         {
             guest.is_paused = true;
             reactor.pause(token);
