@@ -33,15 +33,20 @@ impl Outbox {
         }
     }
 
-    /// Appends a piece, or refuses it where it would pass the limit. An empty outbox takes any
-    /// piece, or a large one could never be sent.
+    /// Whether a piece of `len` bytes fits within the limit. An empty outbox takes any piece, or a
+    /// large one could never be sent.
+    #[must_use]
+    pub fn has_room(&self, len: usize) -> bool {
+        self.pieces.is_empty() || self.bytes + len + PIECE_BYTES <= self.bytes_max
+    }
+
+    /// Appends a piece, or refuses it where it would pass the limit.
     #[must_use]
     pub fn push(&mut self, piece: Bytes) -> bool {
-        let after = self.bytes + piece.len() + PIECE_BYTES;
-        if after > self.bytes_max && !self.pieces.is_empty() {
+        if !self.has_room(piece.len()) {
             return false;
         }
-        self.bytes = after;
+        self.bytes += piece.len() + PIECE_BYTES;
         self.pieces.push_back(piece);
         true
     }

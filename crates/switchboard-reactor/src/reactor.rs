@@ -238,7 +238,8 @@ impl Reactor {
     /// (`EMSGSIZE`). An empty piece sends nothing.
     ///
     /// # Errors
-    /// [`SendError::Full`] where the outbox would pass its limit: nothing of the piece is sent.
+    /// [`SendError::Full`] where the outbox would pass its limit although the peer was offered what
+    /// is in it: nothing of the piece is sent.
     /// [`SendError::Gone`] for a connection that is closed or being finished.
     pub fn send(&mut self, token: Token, piece: Bytes) -> core::result::Result<(), SendError> {
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
@@ -247,6 +248,13 @@ impl Reactor {
         }
         if piece.is_empty() {
             return Ok(());
+        }
+        if !stream.outbox.has_room(piece.len()) {
+            // Much may come in one turn: the peer has had no chance to take it yet.
+            if let Err(error) = turn::flush(stream) {
+                self.failed.push((token, error));
+                return Err(SendError::Gone);
+            }
         }
         if !stream.outbox.push(piece) {
             return Err(SendError::Full);

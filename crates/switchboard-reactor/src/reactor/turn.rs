@@ -292,9 +292,16 @@ impl Reactor {
                     }
                 }
                 Due::Finish(token) => {
-                    if self.remove(token).is_some() {
-                        handler.closed(self, token, Closed::TimedOut);
+                    let Some(stream) = self.slots.stream_mut(token) else {
+                        continue;
+                    };
+                    if stream.outbox.is_empty() {
+                        self.close(token);
+                    } else {
+                        // An end in good order would tell the peer that it has everything.
+                        self.reset(token);
                     }
+                    handler.closed(self, token, Closed::TimedOut);
                 }
             }
         }
@@ -387,7 +394,7 @@ fn receive_from(socket: &Socket, buffer: &mut [u8]) -> Result<usize> {
 }
 
 /// Writes what waits, until the kernel takes no more or it is enough for one turn.
-fn flush(stream: &mut Stream) -> Result<()> {
+pub(super) fn flush(stream: &mut Stream) -> Result<()> {
     let records = stream.socket.kind() == Kind::SEQPACKET;
     let mut written = 0;
     while !stream.outbox.is_empty() && written < WRITE_BYTES_PER_TURN_MAX {
