@@ -47,7 +47,7 @@ pub struct Stopper(Sender<Message>);
 
 impl Stopper {
     /// Lets the hub end in good order: [`Hub::run`] returns within [`crate::limits::STOP_TIME`]
-    /// and what the disk takes to store what was received whole.
+    /// and what the disk takes for the one step that each thread of the store is at then.
     pub fn stop(&self) {
         self.0.send(Message::Stop);
     }

@@ -34,11 +34,19 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Questions without an answer until the connection is given up.
 pub const KEEPALIVE_PROBES: u32 = 4;
 
+/// How late a deadline may be noticed before it is the hub that stood still (a stopped process, a
+/// paused machine), and how much longer the peer then has, once, for what it has sent to be read.
+pub const STALL_TIME: Duration = Duration::from_secs(1);
+
 /// Bytes of one upload that wait for the disk at most; above it the connection is not read.
 pub const UPLOAD_IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of all uploads together that wait for the disk at most.
 pub const STORE_IN_FLIGHT_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// What a piece of an upload that waits for the disk costs besides its bytes, counted so that an
+/// upload that comes byte by byte is bounded in memory too.
+pub const PIECE_BYTES: usize = 128;
 
 /// Parcels of one conversation that wait for an earlier file to be stored at most, and the bytes
 /// of messages among them; above either the connection is not read.
@@ -49,8 +57,8 @@ pub const PENDING_TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// How long a connection that the hub ends may take to accept what was sent to it and to close.
 pub const FINISH_TIME: Duration = Duration::from_secs(2);
 
-/// How long the hub takes to end at most: time for members to take their last lines, and for
-/// files that were received to reach the disk.
+/// How long the hub takes to end: time for members to take their last lines, and for files that
+/// were received to reach the disk. What is not stored by then is given up.
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// Characters of a message that the log shows.
@@ -58,6 +66,13 @@ pub const LOGGED_TEXT_CHARS_MAX: usize = 200;
 
 /// Members that `/who` names at most.
 pub const WHO_NAMES_MAX: usize = 200;
+
+/// How many answers in a row of the time door an address may send back, word for word, before it is
+/// taken for a server that answers everything, too.
+pub const ECHOES_MAX: u8 = 100;
+
+/// Addresses that the time door remembers for that.
+pub const ECHO_ADDRESSES: usize = 256;
 
 /// The limits that an operator may change, with the defaults above.
 #[derive(Debug, Clone, PartialEq, Eq)]

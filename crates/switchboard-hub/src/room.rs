@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 
 use switchboard_wire::{FileName, Nick};
 
+use crate::limits::WHO_NAMES_MAX;
+
 /// The room that everybody is in unless another is named.
 pub const LOBBY: &str = "lobby";
 
@@ -144,8 +146,13 @@ pub enum Notice {
     NickTaken(Nick),
     /// The member now has this name.
     NickIs(Nick),
-    /// Who is here, in the order of coming.
-    Present(Vec<String>),
+    /// Who is here.
+    Present {
+        /// How many.
+        count: usize,
+        /// The first [`WHO_NAMES_MAX`] of them, in the order of coming.
+        first: Vec<String>,
+    },
 }
 
 #[derive(Debug)]
@@ -271,14 +278,16 @@ impl Room {
         if !self.members.contains_key(&member) {
             return Vec::new();
         }
-        let names = self
+        let first = self
             .members
             .values()
+            .take(WHO_NAMES_MAX)
             .map(|member| member.name().to_owned())
             .collect();
+        let count = self.members.len();
         vec![Effect::Tell {
             member,
-            notice: Notice::Present(names),
+            notice: Notice::Present { count, first },
         }]
     }
 

@@ -21,9 +21,10 @@ use self::guests::Guests;
 use crate::config::Door;
 use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
-use crate::door::time;
+use crate::door::time::{self, Echoes};
 use crate::limits::{
-    FINISH_TIME, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, Limits, STOP_TIME,
+    FINISH_TIME, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, Limits, STALL_TIME,
+    STOP_TIME,
 };
 use crate::room::{MemberId, Room};
 use crate::store::{Reply, Store, UploadId};
@@ -56,6 +57,8 @@ struct Connection {
     label: String,
     guest: Guests,
     timer: Option<(Instant, TimerId)>,
+    /// Its time was up while the hub stood still, and it got a little more.
+    spared: bool,
     session: Session,
 }
 
@@ -66,7 +69,8 @@ enum Session {
 
 struct ParcelConnection {
     session: ParcelSession,
-    /// Bytes that the store has not written yet.
+    /// Bytes that the store has not written yet, and [`PIECE_BYTES`](crate::limits::PIECE_BYTES)
+    /// for each piece.
     in_flight: usize,
     /// Since when it has not been read because the disk has to catch up.
     paused: Option<Instant>,
@@ -77,7 +81,8 @@ struct ParcelConnection {
 /// A file that the store knows of.
 struct Transfer {
     connection: ConnectionId,
-    /// Bytes that the store has not written yet.
+    /// Bytes that the store has not written yet, and [`PIECE_BYTES`](crate::limits::PIECE_BYTES)
+    /// for each piece.
     in_flight: usize,
     /// It was stored, failed or given up: only the count of bytes is still to be settled.
     over: bool,
@@ -87,6 +92,7 @@ struct Transfer {
 pub(crate) struct Shard {
     limits: Limits,
     clock: Box<dyn Fn() -> Moment + Send>,
+    echoes: Echoes,
     doors: HashMap<Token, OpenDoor>,
     connections: BTreeMap<ConnectionId, Connection>,
     by_token: HashMap<Token, ConnectionId>,
@@ -101,6 +107,8 @@ pub(crate) struct Shard {
     waiting: VecDeque<ConnectionId>,
     mailbox: Receiver<Message>,
     stopping: bool,
+    /// The time for ending in good order has passed.
+    out_of_time: bool,
 }
 
 impl Shard {
@@ -113,6 +121,7 @@ impl Shard {
         Self {
             limits,
             clock,
+            echoes: Echoes::default(),
             doors: HashMap::new(),
             connections: BTreeMap::new(),
             by_token: HashMap::new(),
@@ -126,6 +135,7 @@ impl Shard {
             waiting: VecDeque::new(),
             mailbox,
             stopping: false,
+            out_of_time: false,
         }
     }
 
@@ -133,10 +143,13 @@ impl Shard {
         self.doors.insert(token, door);
     }
 
-    /// Closes the store when the reactor has stopped: what was received whole reaches the disk.
+    /// Closes the store when the reactor has stopped: what was received whole reaches the disk, as
+    /// far as there is time for it.
     pub(crate) fn close(mut self) {
-        if let Some(store) = self.store.take() {
-            store.close();
+        match self.store.take() {
+            Some(store) if self.out_of_time => store.give_up(),
+            Some(store) => store.close(),
+            None => {}
         }
     }
 
@@ -187,8 +200,22 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        connection.timer = None;
+        let Some((due, _)) = connection.timer.take() else {
+            return;
+        };
         if connection.token.is_none() {
+            return;
+        }
+        // What it sent while the hub stood still may not be read yet.
+        let stood_still = now.saturating_duration_since(due) > STALL_TIME;
+        connection.spared = stood_still && !connection.spared;
+        if connection.spared {
+            if let Session::Parcel(parcel) = &mut connection.session {
+                let since = due.checked_sub(self.limits.frame_time).unwrap_or(due);
+                parcel.session.excuse(since, now);
+            }
+            let at = now + STALL_TIME;
+            connection.timer = Some((at, reactor.set_timer(at, id)));
             return;
         }
         let reason = match &mut connection.session {
@@ -266,6 +293,24 @@ impl Shard {
         self.stop_when_empty(reactor);
     }
 
+    /// Ends what did not end in time, with resets: an end in good order would tell a reader that
+    /// it has everything, and a sender that everything was stored.
+    fn cut_the_rest(&mut self, reactor: &mut Reactor) {
+        let count = self.by_token.len();
+        if count > 0 {
+            warn!("{count} connections did not end in time and are cut");
+        }
+        let late = self.transfers.values().filter(|file| !file.over).count();
+        if late > 0 {
+            warn!("{late} files were not stored in time and are given up");
+        }
+        for (token, _id) in self.by_token.drain() {
+            reactor.reset(token);
+        }
+        self.out_of_time = true;
+        reactor.stop();
+    }
+
     fn stop_when_empty(&self, reactor: &mut Reactor) {
         if self.stopping && self.connections.is_empty() {
             reactor.stop();
@@ -319,6 +364,11 @@ impl Handler for Shard {
         if let Err(error) = keep_alive(&socket) {
             debug!("{label}: {error}");
         }
+        if door == Door::Parcels {
+            // Should the hub die, the kernel closes for it, and that must not look like an end in
+            // good order, by which the sender knows that everything was stored.
+            socket.set(opt::Linger, Some(Duration::ZERO)).ok();
+        }
         let token = match reactor.add_stream(socket, self.limits.outbox_bytes) {
             Ok(token) => token,
             Err(error) => {
@@ -345,6 +395,7 @@ impl Handler for Shard {
             label: label.clone(),
             guest,
             timer: None,
+            spared: false,
             session,
         };
         self.connections.insert(id, connection);
@@ -420,6 +471,10 @@ impl Handler for Shard {
             debug!("{from} asked the time from a port that answers itself: no answer");
             return;
         };
+        if self.echoes.is_server(&from, bytes, &answer) {
+            debug!("{from} only sends back what it is answered: no answer");
+            return;
+        }
         match reactor.send_datagram(socket, Some(&from), &answer) {
             Ok(()) => debug!("{from} asked the time"),
             Err(error) => debug!("{from} asked the time and could not be answered: {error}"),
@@ -428,13 +483,7 @@ impl Handler for Shard {
 
     fn timer(&mut self, reactor: &mut Reactor, tag: u64) {
         if tag == STOP_TIMER {
-            if !self.by_token.is_empty() {
-                warn!(
-                    "{} connections did not end in time and are cut",
-                    self.by_token.len()
-                );
-            }
-            reactor.stop();
+            self.cut_the_rest(reactor);
         } else {
             self.expire(reactor, tag);
         }

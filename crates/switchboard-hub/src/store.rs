@@ -161,7 +161,7 @@ pub enum Reply {
 
 /// The file store of one data folder, and its threads.
 ///
-/// Dropping it is the same as [`close`](Self::close).
+/// Dropping it is the same as [`close`](Self::close); [`give_up`](Self::give_up) waits for less.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -190,6 +190,7 @@ pub struct Store {
     /// One queue a thread. Unbounded here: the caller bounds them by counting `Written`.
     queues: Vec<Sender<Request>>,
     threads: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
     /// Held until the threads are gone; the kernel lets it go with the process at the latest.
     lock: File,
 }
@@ -220,6 +221,7 @@ impl Store {
             files_path: folder.files_path.clone(),
             queues: Vec::new(),
             threads: Vec::new(),
+            shared: Arc::clone(&shared),
             lock,
         };
         for number in 0..config.threads.max(1) {
@@ -258,6 +260,13 @@ impl Store {
     /// Does what was requested so far, gives up the uploads without a `Commit` (silently, removing
     /// what they wrote), and waits for the threads.
     pub fn close(self) {
+        drop(self);
+    }
+
+    /// Closes without doing what is still in the queues: what is not stored yet fails with
+    /// [`StoreError::Closed`]. Waits for what each thread is at, one write or `fsync(2)`.
+    pub fn give_up(self) {
+        self.shared.give_up();
         drop(self);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use switchboard_wire::{Command, Line, LineDecoder, Nick, chat_lines, notice};
 
-use crate::limits::{Limits, WHO_NAMES_MAX};
+use crate::limits::Limits;
 use crate::room::{Entry, EntryKind, Notice};
 
 /// What `/help` answers.
@@ -171,20 +171,15 @@ pub fn encode_notice(answer: &Notice) -> Bytes {
     match answer {
         Notice::NickIs(nick) => notice(&format!("you are now {nick}")),
         Notice::NickTaken(nick) => notice(&format!("somebody else is {nick}: take another name")),
-        Notice::Present(names) => {
-            let shown = names
-                .iter()
-                .take(WHO_NAMES_MAX)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            let more = names.len().saturating_sub(WHO_NAMES_MAX);
+        Notice::Present { count, first } => {
+            let shown = first.join(", ");
+            let more = count.saturating_sub(first.len());
             let more = if more > 0 {
                 format!(", and {more} more")
             } else {
                 String::new()
             };
-            notice(&format!("{} here: {shown}{more}", names.len()))
+            notice(&format!("{count} here: {shown}{more}"))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The shard's part in the line door.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use switchboard_reactor::{Reactor, SendError};
 use switchboard_wire::{clean, notice};
@@ -61,8 +63,11 @@ impl Shard {
             LineEvent::Nick(nick) => self.tell_room(reactor, Event::Rename { member, nick }),
             LineEvent::Who => self.tell_room(reactor, Event::Who { member }),
             LineEvent::Tell(line) => {
-                let full = self.deliver(reactor, member, line);
-                self.drop_full(reactor, full.into_iter().collect());
+                if let Some(full) = self.deliver(reactor, member, line)
+                    && let Some(event) = self.drop_full(reactor, full)
+                {
+                    self.tell_room(reactor, event);
+                }
             }
             LineEvent::Quit => {
                 self.leave(reactor, id);
@@ -132,6 +137,18 @@ impl Shard {
     /// Tells the room what happened, and does what the room wants done about it. A member whose
     /// outbox is full is dropped, which is told to the room as well, until all is said.
     pub(super) fn tell_room(&mut self, reactor: &mut Reactor, event: Event) {
+        // One after the other and not one inside the other: thousands may turn out to have stopped
+        // reading at the same line, more than the stack could hold.
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for member in self.carry_out(reactor, event) {
+                events.extend(self.drop_full(reactor, member));
+            }
+        }
+    }
+
+    /// Delivers what follows from one event; answers the members who had no room for it.
+    fn carry_out(&mut self, reactor: &mut Reactor, event: Event) -> Vec<MemberId> {
         let mut full = Vec::new();
         for effect in self.room.handle(event) {
             match effect {
@@ -140,13 +157,10 @@ impl Shard {
                     let Some(line) = encode_entry(&entry) else {
                         continue;
                     };
-                    let members: Vec<MemberId> = self
-                        .room
-                        .members()
-                        .filter(|member| Some(*member) != except)
-                        .collect();
-                    for member in members {
-                        full.extend(self.deliver(reactor, member, line.clone()));
+                    for member in self.room.members() {
+                        if Some(member) != except {
+                            full.extend(self.deliver(reactor, member, line.clone()));
+                        }
                     }
                 }
                 Effect::Tell { member, notice } => {
@@ -154,7 +168,7 @@ impl Shard {
                 }
             }
         }
-        self.drop_full(reactor, full);
+        full
     }
 
     /// Puts a line into a member's outbox; answers the member if there is no room for it.
@@ -163,26 +177,23 @@ impl Shard {
         (reactor.send(token, line) == Err(SendError::Full)).then_some(member)
     }
 
-    /// Drops members that do not read. What they missed would be torn from what follows, so the
-    /// connection is reset and not ended as if all were well.
-    fn drop_full(&mut self, reactor: &mut Reactor, members: Vec<MemberId>) {
-        for member in members {
-            let Some(connection) = self.connections.get(&member.0) else {
-                continue;
-            };
-            let Some(token) = connection.token else {
-                continue;
-            };
-            let waiting = reactor.outbox_bytes(token);
-            let limit = self.limits.outbox_bytes;
-            warn!(
-                "{} is dropped from {LOBBY}: it stopped reading, and its outbox is full \
-                 ({waiting} of {limit} bytes)",
-                connection.label
-            );
-            reactor.reset(token);
-            self.member_gone(reactor, member.0, Some("it stopped reading".into()));
-        }
+    /// Drops a member that does not read; answers what the room has to be told of it. What the
+    /// member missed would be torn from what follows, so the connection is reset and not ended as
+    /// if all were well.
+    fn drop_full(&mut self, reactor: &mut Reactor, member: MemberId) -> Option<Event> {
+        let connection = self.connections.get(&member.0)?;
+        let token = connection.token?;
+        let waiting = reactor.outbox_bytes(token);
+        let limit = self.limits.outbox_bytes;
+        warn!(
+            "{} is dropped from {LOBBY}: it stopped reading, and its outbox is full \
+             ({waiting} of {limit} bytes)",
+            connection.label
+        );
+        reactor.reset(token);
+        self.forget(reactor, member.0);
+        let reason = Some("it stopped reading".into());
+        Some(Event::Leave { member, reason })
     }
 }
 

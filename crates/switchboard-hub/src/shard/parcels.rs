@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use berkeley::opt;
 use bytes::Bytes;
 use switchboard_reactor::Reactor;
 use switchboard_wire::ParcelEvent;
@@ -9,7 +10,9 @@ use tracing::{error, info, warn};
 
 use super::{ConnectionId, ParcelConnection, Session, Shard, Transfer};
 use crate::door::parcel::{Ready, Upload};
-use crate::limits::{FINISH_TIME, STORE_IN_FLIGHT_BYTES_MAX, UPLOAD_IN_FLIGHT_BYTES_MAX};
+use crate::limits::{
+    FINISH_TIME, PIECE_BYTES, STORE_IN_FLIGHT_BYTES_MAX, UPLOAD_IN_FLIGHT_BYTES_MAX,
+};
 use crate::room::{Author, Event};
 use crate::store::{Reply, Request, UploadId};
 
@@ -83,10 +86,11 @@ impl Shard {
             ParcelEvent::FileData(data) => {
                 // No upload: the store has refused it, and the rest is thrown away.
                 if let Some(upload) = parcel.session.data(data.len()) {
-                    parcel.in_flight += data.len();
-                    self.in_flight += data.len();
+                    let cost = data.len() + PIECE_BYTES;
+                    parcel.in_flight += cost;
+                    self.in_flight += cost;
                     if let Some(transfer) = self.transfers.get_mut(&upload) {
-                        transfer.in_flight += data.len();
+                        transfer.in_flight += cost;
                     }
                     self.request(Request::Data {
                         id: upload,
@@ -142,7 +146,12 @@ impl Shard {
                 reactor.reset(token);
                 self.forget(reactor, id);
             }
-            Some(token) if parcel.over => reactor.finish(token, FINISH_TIME),
+            Some(token) if parcel.over => {
+                if let Some(socket) = reactor.socket(token) {
+                    socket.set(opt::Linger, None).ok();
+                }
+                reactor.finish(token, FINISH_TIME);
+            }
             Some(_) => {}
             None => self.forget(reactor, id),
         }
@@ -197,7 +206,9 @@ impl Shard {
     /// The store has done something.
     pub(super) fn store_replied(&mut self, reactor: &mut Reactor, reply: Reply) {
         match reply {
-            Reply::Written { id: upload, bytes } => self.written(reactor, upload, bytes),
+            Reply::Written { id: upload, bytes } => {
+                self.written(reactor, upload, bytes + PIECE_BYTES);
+            }
             Reply::Stored {
                 id: upload,
                 name,
@@ -223,20 +234,20 @@ impl Shard {
         }
     }
 
-    /// Bytes have left the queue of the store.
-    fn written(&mut self, reactor: &mut Reactor, upload: UploadId, bytes: usize) {
+    /// A piece has left the queue of the store, and what it cost there is free.
+    fn written(&mut self, reactor: &mut Reactor, upload: UploadId, cost: usize) {
         let was_crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
-        self.in_flight = self.in_flight.saturating_sub(bytes);
+        self.in_flight = self.in_flight.saturating_sub(cost);
         let Some(transfer) = self.transfers.get_mut(&upload) else {
             return;
         };
-        transfer.in_flight = transfer.in_flight.saturating_sub(bytes);
+        transfer.in_flight = transfer.in_flight.saturating_sub(cost);
         let id = transfer.connection;
         if transfer.over && transfer.in_flight == 0 {
             self.transfers.remove(&upload);
         }
         if let Some(parcel) = self.parcel(id) {
-            parcel.in_flight = parcel.in_flight.saturating_sub(bytes);
+            parcel.in_flight = parcel.in_flight.saturating_sub(cost);
         }
         self.let_go(reactor, id);
         if was_crowded && self.in_flight <= STORE_IN_FLIGHT_BYTES_MAX {

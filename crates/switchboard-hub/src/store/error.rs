@@ -20,6 +20,9 @@ pub enum StoreError {
         /// The number.
         id: UploadId,
     },
+    /// The store was closed before it came to this upload.
+    #[error("the hub ended before the file was stored")]
+    Closed,
     /// No room on the disk, or in the quota. Later uploads may fit: nothing has to be restarted.
     #[error("disk full: can't {action} {}: {source}", path.display())]
     DiskFull {

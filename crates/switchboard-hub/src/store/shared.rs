@@ -6,6 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use switchboard_wire::FileName;
 
+use super::StoreError;
+
 /// Which names are being given just now, and whether the store still accepts anything.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
@@ -13,6 +15,7 @@ pub(super) struct Shared {
     names: Mutex<BTreeSet<String>>,
     name_freed: Condvar,
     is_stopped: AtomicBool,
+    is_given_up: AtomicBool,
 }
 
 impl Shared {
@@ -42,8 +45,20 @@ impl Shared {
         self.is_stopped.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
-        self.is_stopped.load(Ordering::Acquire)
+    /// Accept nothing from now on, because the store is to be closed at once.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Release);
+    }
+
+    /// Why nothing is accepted any more, if nothing is.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.is_stopped.load(Ordering::Acquire) {
+            return Err(StoreError::Stopped);
+        }
+        if self.is_given_up.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        Ok(())
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {

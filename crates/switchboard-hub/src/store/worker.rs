@@ -55,7 +55,9 @@ impl<F: Fn(Reply)> Worker<F> {
             Request::Commit { id } => self.commit(id),
             Request::Data { id, bytes } => {
                 let written = match self.uploads.get_mut(&id) {
-                    Some(Upload::Open(partial)) => partial.write(&bytes),
+                    Some(Upload::Open(partial)) => {
+                        self.shared.check().and_then(|()| partial.write(&bytes))
+                    }
                     Some(Upload::Failed) | None => Ok(()),
                 };
                 let count = bytes.len();
@@ -78,12 +80,8 @@ impl<F: Fn(Reply)> Worker<F> {
                 return;
             }
         };
-        let created = if self.shared.is_stopped() {
-            Err(StoreError::Stopped)
-        } else {
-            Partial::create(&self.folder, id, name, bytes)
-        };
-        match created {
+        let created = self.shared.check();
+        match created.and_then(|()| Partial::create(&self.folder, id, name, bytes)) {
             Ok(partial) => {
                 vacant.insert(Upload::Open(partial));
             }
@@ -95,11 +93,13 @@ impl<F: Fn(Reply)> Worker<F> {
         let Some(Upload::Open(partial)) = self.uploads.remove(&id) else {
             return;
         };
-        let committed = if self.shared.is_stopped() {
-            drop(partial);
-            Err(StoreError::Stopped)
-        } else {
-            partial.commit(&self.shared)
+        // Refused or not, the partial file is gone before that is told.
+        let committed = match self.shared.check() {
+            Ok(()) => partial.commit(&self.shared),
+            Err(error) => {
+                drop(partial);
+                Err(error)
+            }
         };
         (self.replies)(match committed {
             Ok(Stored {
@@ -131,50 +131,53 @@ mod tests {
 
     #[test]
     fn a_stopped_store_stores_nothing() {
+        stores_nothing(Shared::stop, |error| matches!(error, StoreError::Stopped));
+    }
+
+    #[test]
+    fn a_store_that_is_given_up_stores_nothing_more() {
+        stores_nothing(Shared::give_up, |error| matches!(error, StoreError::Closed));
+    }
+
+    /// That neither an upload under way nor a late one becomes a file after `end`.
+    #[track_caller]
+    fn stores_nothing(end: impl Fn(&Shared), is_expected: impl Fn(&StoreError) -> bool) {
         let data = tempfile::tempdir().unwrap();
         let (folder, _lock) = Folder::open(data.path()).unwrap();
         let shared = Arc::new(Shared::default());
         let replies = RefCell::new(Vec::new());
         let tell = |reply| replies.borrow_mut().push(reply);
         let mut worker = Worker::new(folder, Arc::clone(&shared), tell);
-        let (open, late) = (UploadId(1), UploadId(2));
-        let name = FileName::reduce("a").unwrap();
+        let (open, cut, late) = (UploadId(1), UploadId(2), UploadId(3));
+        let begin = |id, bytes| Request::Begin {
+            id,
+            name: FileName::reduce("a").unwrap(),
+            bytes,
+        };
 
-        worker.handle(Request::Begin {
-            id: open,
-            name: name.clone(),
-            bytes: 0,
-        });
-        shared.stop();
+        worker.handle(begin(open, 0));
+        worker.handle(begin(cut, 1));
+        end(&shared);
         worker.handle(Request::Commit { id: open });
-        worker.handle(Request::Begin {
-            id: late,
-            name,
-            bytes: 0,
+        worker.handle(Request::Data {
+            id: cut,
+            bytes: "x".into(),
         });
+        worker.handle(Request::Commit { id: cut });
+        worker.handle(begin(late, 0));
         worker.handle(Request::Commit { id: late });
 
         let replies = replies.borrow();
-        let stopped = |reply: &Reply| match reply {
-            Reply::Failed {
-                id,
-                error: StoreError::Stopped,
-            } => Some(*id),
+        let failed = |reply: &Reply| match reply {
+            Reply::Failed { id, error } if is_expected(error) => Some(*id),
             _ => None,
         };
-        let stopped: Vec<_> = replies.iter().map(stopped).collect();
-        assert_eq!(stopped, [Some(open), Some(late)], "{replies:?}");
-        assert_eq!(
-            std::fs::read_dir(data.path().join("files"))
-                .unwrap()
-                .count(),
-            0
-        );
-        assert_eq!(
-            std::fs::read_dir(data.path().join("partial"))
-                .unwrap()
-                .count(),
-            0
-        );
+        let failed: Vec<_> = replies.iter().filter_map(failed).collect();
+        assert_eq!(failed, [open, cut, late], "{replies:?}");
+        assert_eq!(replies.len(), 4, "and one Written: {replies:?}");
+        for folder in ["files", "partial"] {
+            let left = std::fs::read_dir(data.path().join(folder)).unwrap();
+            assert_eq!(left.count(), 0, "{folder}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use switchboard_hub::door::line::{encode_entry, encode_notice};
+use switchboard_hub::limits::WHO_NAMES_MAX;
 use switchboard_hub::room::{Author, Effect, Entry, EntryKind, Event, MemberId, Notice, Room};
 use switchboard_wire::{FileName, Nick};
 
@@ -179,13 +180,27 @@ fn who_names_those_present_in_the_order_of_coming() {
         member: MemberId(1),
     });
     assert_eq!(room.take(1), "* 2 here: 10.0.0.1:1, bob\n");
-    let many = Notice::Present((0..1000).map(|n| n.to_string()).collect());
-    let line = encode_notice(&many);
-    assert!(
-        std::str::from_utf8(&line)
-            .unwrap()
-            .ends_with("199, and 800 more\n")
-    );
+}
+
+#[test]
+fn who_names_no_more_than_a_line_shows_and_counts_the_rest() {
+    let mut room = Room::new();
+    for id in 1..=1000 {
+        let (member, address) = (MemberId(id), id.to_string());
+        room.handle(Event::Join { member, address });
+    }
+    let member = MemberId(1);
+    let [Effect::Tell { notice, .. }] = &room.handle(Event::Who { member })[..] else {
+        panic!("one answer");
+    };
+    let Notice::Present { first, .. } = notice else {
+        panic!("{notice:?}");
+    };
+    assert_eq!(first.len(), WHO_NAMES_MAX, "the others cost nothing");
+    let line = encode_notice(notice);
+    let line = std::str::from_utf8(&line).unwrap();
+    assert!(line.starts_with("* 1000 here: 1, 2, "), "{line}");
+    assert!(line.ends_with(", 199, 200, and 800 more\n"), "{line}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use switchboard_hub::Limits;
 use switchboard_hub::door::line::{LineEvent, LineSession};
 use switchboard_hub::door::parcel::{ParcelSession, Ready};
-use switchboard_hub::door::time;
+use switchboard_hub::door::time::{self, Echoes};
+use switchboard_hub::limits::ECHOES_MAX;
 use switchboard_hub::store::UploadId;
 use switchboard_wire::strftime::Moment;
 use switchboard_wire::{FileName, ParcelEvent, parcel};
@@ -224,5 +225,23 @@ fn the_time_is_told_to_clients_but_not_to_other_servers() {
     );
     for port in [9000, 7, 13, 17, 19, 37, 123, 0] {
         assert_eq!(ask(b"%H", port), None, "port {port} answers by itself");
+    }
+}
+
+#[test]
+fn who_only_sends_back_its_answers_is_a_server_and_who_asks_is_not() {
+    let mut echoes = Echoes::default();
+    let mut ask =
+        |from: u16, request: &[u8], answer: &[u8]| echoes.is_server(from, request, answer);
+    // Two servers: each answer is the next request. The first one of all is no echo.
+    for round in 0..=ECHOES_MAX {
+        assert!(!ask(1, b"loop", b"loop"), "round {round}");
+    }
+    assert!(ask(1, b"loop", b"loop"));
+    assert!(ask(1, b"loop", b"loop"), "it stays silent");
+    // Whoever asks something else is heard at once, and others always are.
+    assert!(!ask(1, b"%Y", b"2026"));
+    for _ in 0..1000 {
+        assert!(!ask(2, b"%H:%M", b"07:05"), "the same question is no echo");
     }
 }

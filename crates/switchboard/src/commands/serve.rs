@@ -9,9 +9,14 @@ use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Transport};
 use switchboard_hub::store::StoreError;
 use switchboard_hub::{Config, Door, Hub, HubError, Limits};
-use tracing::{Level, info};
+use tracing::{Level, info, warn};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 use crate::{clock, signals, terminal};
+
+/// Lines of the log that wait to be written at most. The longest have about 1 KiB, so that a reader
+/// who stopped costs at most 32 MiB.
+const LOG_LINES_MAX: usize = 32 * 1024;
 
 /// Run the hub: chat, messages and files, and the time.
 ///
@@ -179,8 +184,8 @@ impl Args {
             (_, true) => Level::DEBUG,
             _ => Level::INFO,
         };
-        // Dropped last: it writes out what the log still holds.
-        let _log = start_log(level);
+        // The guard is dropped last: it writes out what the log still holds.
+        let (_log, dropped) = start_log(level);
         // With the system's own low limit a hub still works, for fewer.
         berkeley::raise_descriptor_limit().ok();
         signals::survive_file_size_limit()?;
@@ -196,7 +201,12 @@ impl Args {
         let stopper = hub.stopper();
         signals::on_stop(move || stopper.stop())?;
         announce(&hub, &data);
-        hub.run()?;
+        let result = hub.run();
+        let lines = dropped.dropped_lines();
+        if lines > 0 {
+            warn!("the log is not whole: {lines} lines came faster than they could be written");
+        }
+        result?;
         info!("stopped");
         Ok(())
     }
@@ -241,10 +251,14 @@ fn announce(hub: &Hub, data: &std::path::Path) {
     }
 }
 
-/// Starts the log on standard error. It is written by a thread of its own, and lines are dropped
-/// rather than waited for: a terminal that somebody stopped must not stop the hub.
-fn start_log(level: Level) -> tracing_appender::non_blocking::WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+/// Starts the log on standard error; answers what writes out the rest of it, and what counts the
+/// lines that were lost. It is written by a thread of its own, and lines are dropped rather than
+/// waited for: a terminal that somebody stopped must not stop the hub.
+fn start_log(level: Level) -> (WorkerGuard, ErrorCounter) {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .finish(io::stderr());
+    let dropped = writer.error_counter();
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
@@ -252,5 +266,5 @@ fn start_log(level: Level) -> tracing_appender::non_blocking::WorkerGuard {
         .with_timer(clock::LogTime)
         .with_writer(writer)
         .init();
-    guard
+    (guard, dropped)
 }

@@ -1,8 +1,9 @@
 //! Each limit: what happens at it, that it is told in the log, and that nobody else suffers.
 
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -200,6 +201,23 @@ fn a_member_that_stops_reading_is_dropped_and_slows_nobody() {
     talker.say("on we go");
     while !reader.text().ends_with(":on we go") {}
     drop(slow);
+}
+
+#[test]
+fn a_burst_of_short_lines_costs_nobody_who_reads_the_place() {
+    const LINES: usize = 300_000;
+    let hub = hub(&["--quiet"]);
+    let reader = wire::open(hub.chat()).unwrap();
+    let mut talker = wire::open(hub.chat()).unwrap();
+    let heard = thread::spawn(move || {
+        let lines = BufReader::new(reader).lines().map_while(Result::ok);
+        lines
+            .filter(|line| line.ends_with(":a"))
+            .take(LINES)
+            .count()
+    });
+    talker.write_all(&b"a\n".repeat(LINES)).unwrap();
+    assert_eq!(heard.join().unwrap(), LINES);
 }
 
 #[test]

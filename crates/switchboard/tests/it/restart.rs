@@ -1,7 +1,7 @@
 //! How the hub begins and ends: cleanly, by force, and again at once.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 
 use tempfile::TempDir;
@@ -220,5 +220,21 @@ fn a_closed_standard_output_does_not_matter() {
         !program.err.text().contains("panicked"),
         "{}",
         program.err.text()
+    );
+}
+
+#[test]
+fn a_hub_that_dies_is_no_end_in_good_order() {
+    // By that a sender knows that its files are stored.
+    let mut hub = hub(&[]);
+    let mut watcher = hub.join();
+    let mut sender = wire::open(hub.parcels()).unwrap();
+    sender.write_all(&wire::message("all is well")).unwrap();
+    assert!(watcher.text().ends_with(":all is well"));
+    hub.kill();
+    let end = sender.read(&mut [0]);
+    assert_eq!(
+        end.map_err(|error| error.kind()),
+        Err(ErrorKind::ConnectionReset)
     );
 }
