@@ -19,6 +19,10 @@ pub const DESCRIPTORS_RESERVED: usize = 64;
 /// several times over; a member that lets more pile up has stopped reading.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes that are read from one member in one turn. Each line costs as much work as there are
+/// members, so a burst of short ones is taken in small portions, with everybody else in between.
+pub const CHAT_READ_BYTES_MAX: u32 = 8 * 1024;
+
 /// How long a member may say nothing. People are silent for hours, and lost machines are found out
 /// by keep-alive probes, so this is only what nobody notices.
 pub const CHAT_IDLE: Duration = Duration::from_secs(24 * 60 * 60);

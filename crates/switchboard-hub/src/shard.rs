@@ -23,8 +23,8 @@ use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time::{self, Echoes};
 use crate::limits::{
-    FINISH_TIME, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, Limits, STALL_TIME,
-    STOP_TIME,
+    CHAT_READ_BYTES_MAX, FINISH_TIME, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, Limits,
+    STALL_TIME, STOP_TIME,
 };
 use crate::room::{MemberId, Room};
 use crate::store::{Reply, Store, UploadId};
@@ -402,6 +402,7 @@ impl Handler for Shard {
         self.arm(reactor, id);
         info!("{label} came in by the {door} door");
         if door == Door::Chat {
+            reactor.limit_reads(token, CHAT_READ_BYTES_MAX);
             self.join(reactor, MemberId(id), label);
         }
     }

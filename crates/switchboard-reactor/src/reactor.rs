@@ -125,11 +125,23 @@ impl Reactor {
         self.add(SourceKind::Stream(Stream {
             socket,
             outbox: Outbox::new(outbox_bytes_max),
+            read_bytes_max: u32::MAX,
             blocked: false,
             dirty: false,
             ended: false,
             finishing: None,
         }))
+    }
+
+    /// Lets a byte stream have at most `bytes` (and [`READ_BYTES_MAX`]) read in one turn, where
+    /// what comes is so dear to work on that a full read would keep the others waiting. Messages of
+    /// sequenced-packet connections are always read whole.
+    pub fn limit_reads(&mut self, token: Token, bytes: u32) {
+        if let Some(stream) = self.slots.stream_mut(token)
+            && stream.socket.kind() == berkeley::Kind::STREAM
+        {
+            stream.read_bytes_max = bytes.max(1);
+        }
     }
 
     /// Receives from a datagram socket.

@@ -67,6 +67,8 @@ pub(crate) enum SourceKind {
 pub(crate) struct Stream {
     pub(crate) socket: Socket,
     pub(crate) outbox: Outbox,
+    /// Bytes that are read in one turn at most.
+    pub(crate) read_bytes_max: u32,
     /// The last write did not take everything: wait until there is room again.
     pub(crate) blocked: bool,
     /// The outbox is on the list of those to be written at the end of the turn.

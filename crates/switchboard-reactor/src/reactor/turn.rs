@@ -203,7 +203,12 @@ impl Reactor {
     fn read<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
         let mut buffer = core::mem::take(&mut self.buffer);
         let result = match self.slots.get(token).map(|source| &source.kind) {
-            Some(SourceKind::Stream(stream)) => receive_from(&stream.socket, &mut buffer),
+            Some(SourceKind::Stream(stream)) => {
+                let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
+                let len = limit.min(buffer.len());
+                let (place, _) = buffer.split_at_mut(len);
+                receive_from(&stream.socket, place)
+            }
             Some(SourceKind::Input { fd, .. }) => berkeley::read(fd.as_fd(), &mut buffer),
             _ => Err(Error::Invalid("not a source to read from".into())),
         };

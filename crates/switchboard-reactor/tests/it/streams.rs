@@ -274,6 +274,26 @@ fn the_last_words_of_a_peer_are_told_before_the_failure_to_write_to_it() {
 }
 
 #[test]
+fn a_stream_with_limited_reads_is_read_in_portions() {
+    for backend in BACKENDS {
+        let (mut reactor, token, peer) = one_stream(backend);
+        reactor.limit_reads(token, 100);
+        peer.send_all(&[7; 1000]).unwrap();
+        let mut left = 1000;
+        run(&mut reactor, |reactor, told| match told {
+            Told::Received(_, bytes) => {
+                assert!(bytes.len() <= 100, "{} bytes at once", bytes.len());
+                left -= bytes.len();
+                if left == 0 {
+                    reactor.stop();
+                }
+            }
+            told => panic!("{told:?}"),
+        });
+    }
+}
+
+#[test]
 fn a_reset_by_the_peer_is_told_as_a_failure() {
     for backend in BACKENDS {
         let (mut reactor, _, peer) = one_stream(backend);
