@@ -221,7 +221,9 @@ fn parse_host(text: &str, default_port: Option<u16>) -> Result<(String, u16), St
     } else {
         match text.rsplit_once(':') {
             // An IPv6 address without brackets has no room for a port.
-            Some((host, _)) if host.contains(':') && is_ipv6(text) => (text, None),
+            Some((host, _)) if host.contains(':') && is_ipv6(text) && default_port.is_some() => {
+                (text, None)
+            }
             Some((host, _)) if host.contains(':') => {
                 return Err("an IPv6 address is written in brackets: [::1]:8000".into());
             }
@@ -334,6 +336,7 @@ mod tests {
             ("[::1:80", "has no ]"),
             ("[host]:80", "is no IPv6 address"),
             ("::1:80:x", "in brackets"),
+            ("::1:80", "in brackets"),
             ("http://x:1", "there is no http://"),
             ("unix://", "path is empty"),
             ("unix://@", "is empty"),

@@ -43,7 +43,8 @@ const NEAR_MIN: f64 = 0.7;
 #[derive(Debug, Clone)]
 pub struct Contacts {
     path: PathBuf,
-    entries: BTreeMap<String, Endpoint>,
+    /// A bad entry spoils nobody else's: it is told when it is asked for, with its line.
+    entries: BTreeMap<String, Result<Endpoint, (usize, String)>>,
 }
 
 /// Why a name has no address.
@@ -143,8 +144,8 @@ impl Contacts {
     /// Reads an address book from text; `path` is for the errors.
     ///
     /// # Errors
-    /// [`ContactsError::Broken`] with the line where the text is no TOML, where a value is no
-    /// address of datagrams, or where there is no table `[contacts]`.
+    /// [`ContactsError::Broken`] with the line where the text is no TOML, or where there is no
+    /// table `[contacts]`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ContactsError> {
         let broken = |at: usize, reason: String| ContactsError::Broken {
             path: path.into(),
@@ -161,8 +162,7 @@ impl Contacts {
         let mut entries = BTreeMap::new();
         for (name, value) in contacts {
             let at = value.span().start;
-            let endpoint = address(value.get_ref())
-                .map_err(|reason| broken(at, format!("{name:?} has no address: {reason}")))?;
+            let endpoint = address(value.get_ref()).map_err(|reason| (line_of(text, at), reason));
             entries.insert(name, endpoint);
         }
         Ok(Self {
@@ -174,9 +174,10 @@ impl Contacts {
     /// The address of a name.
     ///
     /// # Errors
-    /// [`ContactsError::Unknown`] with the names that are near.
+    /// [`ContactsError::Unknown`] with the names that are near; [`ContactsError::Broken`] with the
+    /// line where the name's value is no address of datagrams.
     pub fn find(&self, name: &str) -> Result<&Endpoint, ContactsError> {
-        self.entries.get(name).ok_or_else(|| {
+        let entry = self.entries.get(name).ok_or_else(|| {
             let near = near(name, self.entries.keys());
             let known = if near.is_empty() {
                 self.entries.keys().take(KNOWN_MAX).cloned().collect()
@@ -189,6 +190,14 @@ impl Contacts {
                 near,
                 known,
             }
+        })?;
+        entry.as_ref().map_err(|(line, reason)| {
+            let reason = format!("{name:?} has no address: {reason}");
+            ContactsError::Broken {
+                path: self.path.clone(),
+                line: *line,
+                reason: clean(&reason).into_owned(),
+            }
         })
     }
 }
@@ -197,7 +206,7 @@ impl Contacts {
 fn address(value: &Value) -> Result<Endpoint, String> {
     let text = value.as_str().ok_or_else(|| {
         format!(
-            "it is not text, as in \"host:{TALK_PORT}\", but a {}",
+            "it is not text, as in \"host:{TALK_PORT}\", but of the type {}",
             value.type_str()
         )
     })?;
@@ -273,21 +282,6 @@ mod tests {
     fn a_broken_book_is_an_error_with_the_line() {
         for (text, line, reason) in [
             ("[contacts]\n\nalice = \n", 3, ""),
-            (
-                "[contacts]\nalice = 7\n",
-                2,
-                "\"alice\" has no address: it is not text",
-            ),
-            (
-                "[contacts]\na = 'x'\nb = 'x:y'\n",
-                3,
-                "no port (0 to 65535)",
-            ),
-            (
-                "[contacts]\na = 'tcp://x:1'\n",
-                2,
-                "does not take datagrams",
-            ),
             ("[contacts]\na = 'x'\na = 'y'\n", 3, "duplicate key"),
             ("contacts = 3\n", 1, "expected"),
             ("alice = 'x'\n", 1, "no table [contacts]"),
@@ -300,6 +294,25 @@ mod tests {
                 "{text:?}: {error}"
             );
             assert!(!error.contains('\n'), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_entry_is_an_error_for_its_own_name_alone() {
+        let book = "[contacts]\nalice = 7\nbob = 'x:y'\ncarol = 'tcp://x:1'\ndave = 'x'\n";
+        let contacts = parse(book).unwrap();
+        assert!(contacts.find("dave").is_ok());
+        for (name, line, reason) in [
+            ("alice", 2, "\"alice\" has no address: it is not text"),
+            ("bob", 3, "no port (0 to 65535)"),
+            ("carol", 4, "does not take datagrams"),
+        ] {
+            let error = contacts.find(name).unwrap_err().to_string();
+            let place = format!("/book.toml:{line}: ");
+            assert!(
+                error.starts_with(&place) && error.contains(reason),
+                "{error}"
+            );
         }
     }
 

@@ -166,6 +166,14 @@ pub enum SendError {
         /// How long it was waited for.
         wait: Duration,
     },
+    /// The peer answered as the hub's chat door does, which takes lines and no parcels.
+    #[error("{endpoint} is a chat and takes no parcels; it answered: {answer}")]
+    NotParcels {
+        /// The peer.
+        endpoint: Endpoint,
+        /// The beginning of its answer.
+        answer: String,
+    },
     /// There is nothing to send.
     #[error("there is nothing to send")]
     Nothing,

@@ -15,7 +15,7 @@ use crate::store::{Store, StoreConfig, StoreError};
 #[non_exhaustive]
 pub enum HubError {
     /// A door could not be opened.
-    #[error("cannot open the {door} door at {endpoint}: {source}")]
+    #[error("cannot open the {door} door at {endpoint}")]
     Door {
         /// Which.
         door: Door,

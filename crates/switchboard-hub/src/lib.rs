@@ -1,6 +1,6 @@
 //! The hub: rooms, the file store, the shards and the doors.
 //!
-//! One message's way: a socket is readable, the [`Shard`](shard) reads, the **door** decodes what
+//! One message's way: a socket is readable, the shard reads, the **door** decodes what
 //! came into an event, the [`room`] makes it an entry and says who is to hear of it, the door
 //! encodes that entry once, and the shard puts it into each member's outbox. It goes one way;
 //! nothing calls back up.

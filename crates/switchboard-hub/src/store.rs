@@ -75,8 +75,21 @@ impl StoreConfig {
 }
 
 /// One upload, by a number its caller chose. Unique for the life of the store.
+///
+/// The number modulo the count of threads is the thread that serves it: uploads of one thread are
+/// stored one after the other, in the order of their requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UploadId(pub u64);
+
+impl UploadId {
+    /// The `serial`-th upload of all, in a lane of uploads that are stored in order: those of one
+    /// sender, so that the first of two files of one name gets it.
+    #[must_use]
+    pub const fn in_lane(lane: u64, serial: u64) -> Self {
+        let lanes = STORE_THREADS as u64;
+        Self(serial.wrapping_mul(lanes).wrapping_add(lane % lanes))
+    }
+}
 
 /// What a store is asked to do.
 ///

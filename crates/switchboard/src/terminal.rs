@@ -18,13 +18,32 @@ pub(crate) fn complain(error: &anyhow::Error) {
 /// An error and its causes in one line. Many errors of the libraries tell their cause themselves;
 /// what was said is not said again.
 fn words(error: &anyhow::Error) -> String {
-    let mut words = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
+    let mut words = plain(&error.to_string());
+    for cause in error.chain().skip(1) {
+        // Where the address has been told, what is new in a system call's error is its answer.
+        let cause = match cause.downcast_ref::<berkeley::Error>() {
+            Some(berkeley::Error::Os {
+                errno,
+                addr: Some(addr),
+                ..
+            }) if words.contains(&addr.to_string()) => errno.to_string(),
+            _ => plain(&cause.to_string()),
+        };
         if !words.contains(&cause) {
             words = format!("{words}: {cause}");
         }
     }
     words
+}
+
+/// The text without the numbers that the standard library puts behind the system's words.
+fn plain(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once(')').map_or("", |(_, rest)| rest));
+    }
+    plain
 }
 
 /// True if all that went wrong is that nobody reads our output any more, as in `… | head`.
@@ -97,6 +116,6 @@ pub(crate) fn positive_seconds(text: &str) -> Result<Duration, String> {
         .map_err(|_| "that is no number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(Duration::ZERO) => Err("that is no time at all".to_owned()),
-        limit => limit.map_err(|error| error.to_string()),
+        limit => limit.map_err(|_| "that is no time that can be waited for".to_owned()),
     }
 }

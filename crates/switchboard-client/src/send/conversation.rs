@@ -17,6 +17,9 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes of the peer's that are thrown away at once.
 const SCRAP_BYTES: usize = 16 * 1024;
 
+/// Bytes of the peer's answer that are kept.
+const ANSWER_BYTES: usize = 256;
+
 /// How often to look whether the peer's system has acknowledged more.
 const LOOK_WAITING: Duration = Duration::from_millis(50);
 
@@ -44,6 +47,8 @@ pub(super) struct Conversation<'a> {
     current: usize,
     content_start: u64,
     peer_ended: bool,
+    /// The beginning of what the peer sent, which no parcel door does.
+    answer: Vec<u8>,
 }
 
 /// How much has been put into the buffer so far.
@@ -79,6 +84,7 @@ impl<'a> Conversation<'a> {
             current: 0,
             content_start,
             peer_ended: false,
+            answer: Vec::new(),
         })
     }
 
@@ -89,6 +95,15 @@ impl<'a> Conversation<'a> {
     ) -> Result<(u64, bool), SendError> {
         let result = self.send_all(progress).and_then(|()| self.await_end());
         match result {
+            // The mark of the hub's own lines: this is the wrong door.
+            Ok(_) if self.answer.starts_with(b"* ") => Err(SendError::NotParcels {
+                endpoint: self.endpoint.clone(),
+                answer: {
+                    let answer = String::from_utf8_lossy(&self.answer);
+                    let line = answer.lines().next().unwrap_or_default();
+                    switchboard_wire::clean(line).into_owned()
+                },
+            }),
             Ok(ended) => Ok((self.sent_bytes, ended)),
             // All was sent: what the peer has not read yet, it may still read.
             Err(error @ SendError::NotClosed { .. }) => Err(error),
@@ -202,7 +217,10 @@ impl<'a> Conversation<'a> {
             let mut scrap = [0; SCRAP_BYTES];
             match self.socket.recv(&mut scrap, MsgFlags::NONE) {
                 Ok(0) => self.peer_ended = true,
-                Ok(_) => {}
+                Ok(len) => {
+                    let room = ANSWER_BYTES.saturating_sub(self.answer.len());
+                    self.answer.extend(scrap.iter().take(len.min(room)));
+                }
                 Err(error) if error.is_would_block() => {}
                 Err(error) => return Err(self.failed(error)),
             }

@@ -30,6 +30,8 @@ pub enum LineEvent {
     Quit,
     /// To say something to everybody.
     Say(String),
+    /// What it said is not passed on, for this reason.
+    Refused(String),
     /// To hear something that concerns nobody else: an encoded line.
     Tell(Bytes),
     /// To know who is here.
@@ -117,14 +119,16 @@ impl LineSession {
     fn event(&self, line: Line) -> Option<LineEvent> {
         let tell = |text: &str| Some(LineEvent::Tell(notice(text)));
         let text = match line {
+            Line::Text(text) if is_parcel(&text) => {
+                let reason = "it is a parcel, and those have a door of their own";
+                return Some(LineEvent::Refused(reason.into()));
+            }
             Line::Text(text) => text,
             Line::TooLong => {
-                return tell(&format!(
-                    "your line is longer than {} bytes and was not passed on",
-                    self.line_bytes
-                ));
+                let max = self.line_bytes;
+                return Some(LineEvent::Refused(format!("it is longer than {max} bytes")));
             }
-            Line::NotUtf8 => return tell("your line is not UTF-8 text and was not passed on"),
+            Line::NotUtf8 => return Some(LineEvent::Refused("it is not UTF-8 text".into())),
         };
         match Command::parse(&text) {
             None if text.trim().is_empty() => None,
@@ -145,6 +149,12 @@ impl LineSession {
             Some(Command::Who) => Some(LineEvent::Who),
         }
     }
+}
+
+/// True for what only a program sends that has come to the wrong door: the length of a parcel's
+/// header, then its JSON.
+fn is_parcel(text: &str) -> bool {
+    matches!(text.as_bytes(), [_, _, 0, 0, b'{', ..])
 }
 
 /// An entry as lines; `None` if there is nothing to see in it.

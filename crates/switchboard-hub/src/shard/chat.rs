@@ -62,6 +62,13 @@ impl Shard {
             }
             LineEvent::Nick(nick) => self.tell_room(reactor, Event::Rename { member, nick }),
             LineEvent::Who => self.tell_room(reactor, Event::Who { member }),
+            LineEvent::Refused(reason) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    warn!("a line of {} is not passed on: {reason}", connection.label);
+                }
+                let line = notice(&format!("your line was not passed on: {reason}"));
+                return self.line_event(reactor, id, LineEvent::Tell(line));
+            }
             LineEvent::Tell(line) => {
                 if let Some(full) = self.deliver(reactor, member, line)
                     && let Some(event) = self.drop_full(reactor, full)
@@ -202,10 +209,7 @@ fn log_entry(entry: &Entry) {
     let (seq, who) = (entry.seq, &entry.author);
     match &entry.kind {
         EntryKind::File { name, bytes } => {
-            info!(
-                "{LOBBY} #{seq}: {who} sent the file {:?} ({bytes} bytes)",
-                name.as_str()
-            );
+            info!("{LOBBY} #{seq}: {who} sent the file \"{name}\" ({bytes} bytes)");
         }
         EntryKind::Joined => info!("{LOBBY} #{seq}: {who} joined"),
         EntryKind::Left { reason: None } => info!("{LOBBY} #{seq}: {who} left"),

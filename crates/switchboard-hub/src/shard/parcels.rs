@@ -55,7 +55,8 @@ impl Shard {
     }
 
     fn parcel_event(&mut self, reactor: &mut Reactor, id: ConnectionId, event: ParcelEvent<'_>) {
-        let upload = UploadId(self.last_upload + 1);
+        let serial = self.last_upload + 1;
+        let upload = UploadId::in_lane(id, serial);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -70,7 +71,7 @@ impl Shard {
             ParcelEvent::FileBegin { name, bytes } => {
                 let bytes = u64::from(bytes);
                 parcel.session.begin(upload, name.clone(), bytes);
-                self.last_upload = upload.0;
+                self.last_upload = serial;
                 let transfer = Transfer {
                     connection: id,
                     in_flight: 0,
@@ -219,10 +220,7 @@ impl Shard {
                     return;
                 };
                 if duplicate {
-                    info!(
-                        "the file {:?} was there already, byte for byte",
-                        name.as_str()
-                    );
+                    info!("the file \"{name}\" was there already, byte for byte");
                 }
                 if let Some(parcel) = self.parcel(id) {
                     parcel.session.stored(upload, name, bytes);
@@ -332,8 +330,7 @@ impl Shard {
             return;
         };
         warn!(
-            "the file {:?} of {} is given up after {received} of {bytes} bytes: {reason}",
-            name.as_str(),
+            "the file \"{name}\" of {} is given up after {received} of {bytes} bytes: {reason}",
             connection.label
         );
         self.transfer_over(upload);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Kind, Transport};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use switchboard_client::chat::{CHAT_PORT, Chat, ChatError, ChatOptions};
+use switchboard_client::chat::{CHAT_PORT, Chat, ChatError, ChatNote, ChatOptions};
+use switchboard_wire::Nick;
 
 use crate::signals;
 use crate::terminal::{OutputError, RawOutput, positive_seconds, tell, with_hint};
@@ -61,13 +62,16 @@ fn room(text: &str) -> Result<Room, String> {
     if name.is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
         return Err("before the @ there is no name".to_owned());
     }
+    let name = name
+        .map(|name| Nick::new(name.trim()).map_err(|error| format!("{name:?}: {error}")))
+        .transpose()?;
     let endpoint = Endpoint::parse(place, Transport::Tcp, Some(CHAT_PORT))
         .map_err(|error| error.to_string())?;
     if endpoint.transport().kind() != Kind::STREAM {
         return Err("a room is a stream: write tcp://HOST:PORT or unix://PATH".to_owned());
     }
     Ok(Room {
-        name: name.map(str::to_owned),
+        name: name.map(|name| name.as_str().to_owned()),
         endpoint,
     })
 }
@@ -92,7 +96,14 @@ impl Args {
         }
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let mut out = BufWriter::new(RawOutput::new()?);
-        chat.run(input, &mut out, &mut tell).map_err(explain)
+        let mut unsent = 0;
+        let mut note = |note: ChatNote| {
+            unsent += usize::from(!matches!(note, ChatNote::ServerClosed { .. }));
+            tell(format_args!("switchboard: {note}"));
+        };
+        chat.run(input, &mut out, &mut note).map_err(explain)?;
+        anyhow::ensure!(unsent == 0, "{unsent} of the lines were not sent");
+        Ok(())
     }
 }
 

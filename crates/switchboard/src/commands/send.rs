@@ -200,13 +200,14 @@ impl Screen {
 fn explain(error: SendError) -> anyhow::Error {
     let hint = match &error {
         SendError::BrokenOff { .. } => {
-            "at least one parcel was refused or could not be stored; the hub's log tells why"
+            "it has stopped, or a parcel was refused or could not be stored: its log tells"
         }
         SendError::Connect { source, .. } => match source.errno() {
             Some(Errno::ECONNREFUSED | Errno::ENOENT) => "is a hub running there?",
             _ if source.is_timed_out() => "--timeout waits longer",
             _ => "",
         },
+        SendError::NotParcels { .. } => "hubs take parcels at port 8001",
         SendError::NotClosed { .. } | SendError::Stalled { .. } => "--wait waits longer",
         _ => "",
     };

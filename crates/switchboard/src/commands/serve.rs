@@ -73,71 +73,82 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Connections at once [default: 10000, or what the system's descriptors allow]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     connections: Option<u32>,
 
     /// Connections at once from one address [default: 64, this machine's own not counted]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     connections_per_address: Option<u32>,
 
     /// Bytes that may wait for one member before it is dropped [default: 4194304]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "BYTES", value_parser = count)]
     outbox: Option<u32>,
 
     /// Seconds that a member of the chat may be silent [default: 86400]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
     chat_idle: Option<u32>,
 
     /// Seconds that a parcel connection may be silent [default: 300]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
     parcel_idle: Option<u32>,
 
     /// Seconds that a parcel may take, besides 1 for each 16 KiB of it [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
     frame_time: Option<u32>,
 
     /// Seconds that a line may take from its first byte to its end [default: 600]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
     line_time: Option<u32>,
 
     /// Bytes of the longest chat line [default: 65536]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "BYTES", value_parser = count)]
     max_line: Option<u32>,
 
     /// Bytes of the longest message in a parcel [default: 1048576]
-    #[arg(long, value_name = "BYTES", value_parser = frame_length())]
+    #[arg(long, value_name = "BYTES", value_parser = frame_length)]
     max_message: Option<u32>,
 
     /// Bytes of the largest file in a parcel [default: 2147483647]
-    #[arg(long, value_name = "BYTES", value_parser = frame_length())]
+    #[arg(long, value_name = "BYTES", value_parser = frame_length)]
     max_file: Option<u32>,
 }
 
+/// A count or a size: at least one.
+fn count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| format!("it is a whole number from 1 to {}", u32::MAX))
+}
+
 /// What a frame's length, a signed 32-bit number, can say.
-fn frame_length() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(..=i64::from(i32::MAX))
+fn frame_length(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|length| *length <= i32::MAX.cast_unsigned())
+        .ok_or_else(|| format!("it is a whole number from 0 to {}", i32::MAX))
 }
 
 impl LimitArgs {
     fn limits(&self) -> Limits {
         let usual = Limits::default();
-        let count = |given: Option<u32>, usual| given.map_or(usual, |given| given as usize);
+        let number = |given: Option<u32>, usual| given.map_or(usual, |given| given as usize);
         let time = |given: Option<u32>, usual| {
             given.map_or(usual, |seconds| Duration::from_secs(u64::from(seconds)))
         };
         Limits {
-            connections: count(self.connections, usual.connections),
-            connections_per_address: count(
+            connections: number(self.connections, usual.connections),
+            connections_per_address: number(
                 self.connections_per_address,
                 usual.connections_per_address,
             ),
             loopback_counts: self.connections_per_address.is_some(),
-            outbox_bytes: count(self.outbox, usual.outbox_bytes),
+            outbox_bytes: number(self.outbox, usual.outbox_bytes),
             chat_idle: time(self.chat_idle, usual.chat_idle),
             line_time: time(self.line_time, usual.line_time),
             parcel_idle: time(self.parcel_idle, usual.parcel_idle),
             frame_time: time(self.frame_time, usual.frame_time),
-            line_bytes: count(self.max_line, usual.line_bytes),
+            line_bytes: number(self.max_line, usual.line_bytes),
             message_bytes: self.max_message.unwrap_or(usual.message_bytes),
             file_bytes: self.max_file.unwrap_or(usual.file_bytes),
         }
@@ -215,8 +226,16 @@ impl Args {
 /// Adds what the user can do about it.
 fn with_hint(error: HubError) -> anyhow::Error {
     let hint = match &error {
-        HubError::Door { door, source, .. } if source.errno() == Some(Errno::EADDRINUSE) => {
-            format!("somebody else listens there: stop it, or choose another place by --{door}")
+        HubError::Door {
+            door,
+            endpoint,
+            source,
+        } if source.errno() == Some(Errno::EADDRINUSE) => {
+            let flag = match endpoint.unix_name() {
+                Some(_) if *door == Door::Parcels => "unix",
+                _ => door.name(),
+            };
+            format!("somebody else listens there: stop it, or choose another place by --{flag}")
         }
         HubError::Store(StoreError::InUse { .. }) => {
             "stop that hub, or choose another folder by --data".to_owned()

@@ -111,6 +111,43 @@ fn a_peer_that_never_ends_is_trusted_with_a_note_unless_its_end_is_insisted_on()
 }
 
 #[test]
+fn the_chat_door_is_the_wrong_one_and_that_is_an_error() {
+    let hub = hub(&[]);
+    let mut watcher = hub.join();
+    run(&["send", &hub.chat().to_string(), "-m", "lost"]).failed_with(&["chat", "8001"]);
+    let mut other = hub.join();
+    other.say("still here");
+    assert!(watcher.text().ends_with(":still here"));
+}
+
+#[test]
+fn the_first_of_several_files_of_one_name_gets_it() {
+    let folder = TempDir::new().unwrap();
+    let hub = hub(&[]);
+    let files: Vec<String> = (0..8)
+        .map(|number| {
+            let sub = folder.path().join(number.to_string());
+            fs::create_dir(&sub).unwrap();
+            file(&sub, "n.txt", format!("content {number}").as_bytes())
+        })
+        .collect();
+    let place = hub.parcels().to_string();
+    let arguments: Vec<&str> = ["send", place.as_str()]
+        .into_iter()
+        .chain(files.iter().map(String::as_str))
+        .collect();
+    run(&arguments).succeeded();
+    for number in 0..8 {
+        let name = match number {
+            0 => "n.txt".to_owned(),
+            number => format!("n ({}).txt", number + 1),
+        };
+        let content = fs::read_to_string(hub.files().join(&name)).unwrap();
+        assert_eq!(content, format!("content {number}"), "{name}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_an_error_before_anything_is_sent() {
     let folder = TempDir::new().unwrap();
     let hub = hub(&[]);
