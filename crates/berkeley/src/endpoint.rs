@@ -84,7 +84,8 @@ pub struct Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     Inet { host: String, port: u16 },
-    Unix(UnixAddr),
+    // Boxed: a name is large, and endpoints are parts of errors.
+    Unix(Box<UnixAddr>),
 }
 
 impl Endpoint {
@@ -110,7 +111,7 @@ impl Endpoint {
             }
         };
         let target = if transport.is_unix() {
-            Target::Unix(parse_unix(rest)?)
+            Target::Unix(Box::new(parse_unix(rest)?))
         } else {
             let (host, port) = parse_host(rest, port)
                 .map_err(|why| Error::Invalid(format!("{text:?} is no endpoint: {why}")))?;
@@ -140,8 +141,8 @@ impl Endpoint {
                     port: inet.port(),
                 }
             }
-            Addr::Unix(name) => Target::Unix(name.clone()),
-            Addr::Other { .. } => return None,
+            Addr::Unix(name) => Target::Unix(Box::new(name.clone())),
+            _ => return None,
         };
         Some(Self { transport, target })
     }
@@ -167,7 +168,7 @@ impl Endpoint {
     /// [`Error::Resolve`] if the host has none.
     pub fn addresses(&self, listening: bool) -> Result<Vec<Addr>> {
         match &self.target {
-            Target::Unix(name) => Ok(vec![Addr::Unix(name.clone())]),
+            Target::Unix(name) => Ok(vec![Addr::Unix((**name).clone())]),
             Target::Inet { host, port } if is_any(host) => {
                 let families = [Family::INET6, Family::INET];
                 let any = families
@@ -181,6 +182,15 @@ impl Endpoint {
             Target::Inet { host, port } => {
                 resolve(host, *port, Family::UNSPEC, self.transport.kind())
             }
+        }
+    }
+
+    /// The name and the port that a caller asks the resolver for; none for a Unix socket.
+    pub(crate) fn host_to_call(&self) -> Option<(&str, u16)> {
+        match &self.target {
+            Target::Unix(_) => None,
+            Target::Inet { host, port } if is_any(host) => Some(("localhost", *port)),
+            Target::Inet { host, port } => Some((host, *port)),
         }
     }
 

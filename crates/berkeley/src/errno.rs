@@ -64,8 +64,9 @@ impl Errno {
 
     /// The number that the last failed system call of this thread left behind.
     #[must_use]
+    #[inline]
     pub fn last() -> Self {
-        Self(io::Error::last_os_error().raw_os_error().unwrap_or(0))
+        Self(crate::sys::process::last_errno())
     }
 
     /// True for the answer of a non-blocking call that would have had to wait.

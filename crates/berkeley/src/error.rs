@@ -5,6 +5,8 @@ use std::io;
 
 use crate::addr::Addr;
 use crate::errno::Errno;
+use crate::kinds::Family;
+use crate::names::ResolveError;
 
 /// The result of a socket call.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -31,6 +33,17 @@ pub enum Error {
         /// The call that was given up.
         call: &'static str,
     },
+    /// The socket was closed by [`crate::Socket::close`] or [`crate::Socket::abort`], before the
+    /// call or while it waited.
+    Closed {
+        /// The call that met it.
+        call: &'static str,
+    },
+    /// A hook ended the call when a signal came ([`crate::Hook::interrupted`]).
+    Interrupted {
+        /// The call that was given up.
+        call: &'static str,
+    },
     /// `send_all` failed after some bytes had gone out.
     Partial {
         /// How many bytes the kernel had taken.
@@ -44,11 +57,21 @@ pub enum Error {
     Resolve {
         /// The name that was asked for.
         host: String,
-        /// The resolver's words.
-        reason: String,
+        /// What the resolver answered.
+        reason: ResolveError,
+    },
+    /// An address has no name.
+    NoName {
+        /// The address that was asked for.
+        addr: String,
+        /// What the resolver answered.
+        reason: ResolveError,
     },
     /// The request makes no sense, and was refused before any system call.
     Invalid(String),
+    /// This kernel has no sockets of the family (`EAFNOSUPPORT`): it was built without it, or its
+    /// module is not there.
+    UnsupportedFamily(Family),
     /// This build or this kernel cannot do what was asked for.
     Unsupported(String),
 }
@@ -75,14 +98,32 @@ impl Error {
     }
 
     /// The kernel's error number, looking through [`Error::Partial`] and the last reason of
-    /// [`Error::Connect`]; `None` where no system call failed.
+    /// [`Error::Connect`]; `EBADF` for a closed socket, `EINTR` where a hook
+    /// ended the call; `None` where no system call failed.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Os { errno, .. } => Some(*errno),
+            Self::Closed { .. } => Some(Errno::EBADF),
+            Self::Interrupted { .. } => Some(Errno::EINTR),
             Self::Partial { cause, .. } => cause.errno(),
             Self::Connect(tried) => tried.last().and_then(|(_, error)| error.errno()),
+            Self::Resolve { reason, .. } | Self::NoName { reason, .. } => match reason {
+                ResolveError::System(errno) => Some(*errno),
+                _ => None,
+            },
+            Self::UnsupportedFamily(_) => Some(Errno::EAFNOSUPPORT),
             _ => None,
+        }
+    }
+
+    /// True when the socket was closed in this process, before the call or while it waited.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Closed { .. } => true,
+            Self::Partial { cause, .. } => cause.is_closed(),
+            _ => false,
         }
     }
 
@@ -118,6 +159,8 @@ impl fmt::Display for Error {
                 addr: None,
             } => write!(f, "{call}: {errno}"),
             Self::TimedOut { call } => write!(f, "{call}: the time limit ended"),
+            Self::Closed { call } => write!(f, "{call}: the socket is closed"),
+            Self::Interrupted { call } => write!(f, "{call}: ended by a signal"),
             Self::Partial { sent, cause } => write!(f, "{cause} (after {sent} bytes were sent)"),
             Self::Connect(tried) => {
                 for (index, (addr, error)) in tried.iter().enumerate() {
@@ -134,6 +177,10 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Self::Resolve { host, reason } => write!(f, "no address for {host:?}: {reason}"),
+            Self::NoName { addr, reason } => write!(f, "no name for {addr}: {reason}"),
+            Self::UnsupportedFamily(family) => {
+                write!(f, "this kernel has no {family:?}: {}", Errno::EAFNOSUPPORT)
+            }
             Self::Invalid(what) | Self::Unsupported(what) => f.write_str(what),
         }
     }
@@ -143,6 +190,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Partial { cause, .. } => Some(cause),
+            Self::Resolve { reason, .. } | Self::NoName { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -156,7 +204,9 @@ impl From<Error> for io::Error {
             } => Self::from(*errno),
             _ if error.is_timed_out() => Self::new(io::ErrorKind::TimedOut, error),
             Error::Invalid(_) => Self::new(io::ErrorKind::InvalidInput, error),
-            Error::Unsupported(_) => Self::new(io::ErrorKind::Unsupported, error),
+            Error::Unsupported(_) | Error::UnsupportedFamily(_) => {
+                Self::new(io::ErrorKind::Unsupported, error)
+            }
             _ => {
                 let kind = error
                     .errno()

@@ -1,17 +1,65 @@
-//! Sending and receiving.
+//! Accepting, sending and receiving.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{self, Addr, RawAddr, ToAddr};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::kinds::MsgFlags;
+use crate::hook::{Hook, Hooked};
+use crate::kinds::{AcceptFlags, MsgFlags};
 use crate::socket::Socket;
 use crate::sys;
-use crate::wait::{Patience, Until, retry};
+use crate::sys::buf::{AtMost, RecvBuf, Slot};
+use crate::wait::{Deadline, Mode, Patience, Until, retry, wait_ready};
 
 impl Socket {
+    /// Takes the next waiting connection, in the mode of new sockets ([`Mode::for_new_sockets`]),
+    /// with the peer's address (`None` for a peer without a name).
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` ([`Errno::is_exhaustion`]): the connection still
+    /// waits, call again when something was closed. `ECONNABORTED` and network errors belong to
+    /// the one connection: call again.
+    ///
+    /// # References
+    /// accept(2), accept4(2).
+    #[inline]
+    pub fn accept(&self) -> Result<(Self, Option<Addr>)> {
+        self.plain().accept()
+    }
+
+    /// The same, with the mode that the new socket shall have; no further call is made for it.
+    ///
+    /// # Errors
+    /// As [`Socket::accept`].
+    #[inline]
+    pub fn accept_with(&self, mode: Mode) -> Result<(Self, Option<Addr>)> {
+        self.plain().accept_with(mode)
+    }
+
+    /// The same with the flags that the kernel knows, and no others: without
+    /// [`AcceptFlags::CLOEXEC`] programs that this one starts inherit the new socket.
+    ///
+    /// # Errors
+    /// As [`Socket::accept`]; `EINVAL` for an unknown flag.
+    ///
+    /// # References
+    /// accept4(2).
+    #[doc(alias = "accept4")]
+    pub fn accept_flags(&self, flags: AcceptFlags) -> Result<(Self, Option<Addr>)> {
+        self.plain().accept_flags(flags)
+    }
+
+    /// [`Socket::accept`] with a moment by which a connection has to come, whatever the socket's
+    /// mode; see [`Socket::until`] for blocking listeners that are shared.
+    ///
+    /// # Errors
+    /// As [`Socket::accept`]; [`Error::TimedOut`] at the deadline.
+    pub fn accept_until(&self, deadline: Deadline) -> Result<(Self, Option<Addr>)> {
+        self.until(deadline).accept()
+    }
+
     /// Sends what the kernel takes, and answers how many bytes that were; on datagram and
     /// sequenced-packet sockets it is all or nothing.
     ///
@@ -24,13 +72,7 @@ impl Socket {
     /// send(2).
     #[inline]
     pub fn send(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
-        retry(
-            self.as_fd(),
-            self.patience_with(flags),
-            Until::Writable,
-            "send",
-            || sys::socket::send(self.as_fd(), data, flags.raw()),
-        )
+        self.plain().send(data, flags)
     }
 
     /// Sends all of `data`. The socket's time limit bounds the whole of it, even while the peer
@@ -39,33 +81,15 @@ impl Socket {
     /// # Errors
     /// As [`Socket::send`]; [`Error::Partial`] says how much went out when some did.
     pub fn send_all(&self, data: &[u8]) -> Result<()> {
-        let patience = self.patience();
-        let mut sent = 0;
-        loop {
-            let rest = data.get(sent..).unwrap_or_default();
-            let step = retry(self.as_fd(), patience, Until::Writable, "send", || {
-                sys::socket::send(self.as_fd(), rest, 0)
-            });
-            match step {
-                Ok(len) => sent += len,
-                Err(cause) if sent == 0 => return Err(cause),
-                Err(cause) => {
-                    return Err(Error::Partial {
-                        sent,
-                        cause: Box::new(cause),
-                    });
-                }
-            }
-            if sent >= data.len() {
-                return Ok(());
-            }
-            if patience.has_ended() {
-                return Err(Error::Partial {
-                    sent,
-                    cause: Box::new(Error::TimedOut { call: "send" }),
-                });
-            }
-        }
+        self.plain().send_all(data)
+    }
+
+    /// The same with a moment by which all has to be sent, whatever the socket's mode.
+    ///
+    /// # Errors
+    /// As [`Socket::send_all`].
+    pub fn send_all_until(&self, data: &[u8], deadline: Deadline) -> Result<()> {
+        self.until(deadline).send_all(data)
     }
 
     /// Sends many pieces with one system call, as if they were one; answers how many bytes were
@@ -79,13 +103,7 @@ impl Socket {
     #[doc(alias = "sendmsg")]
     #[inline]
     pub fn send_gathered(&self, pieces: &[IoSlice<'_>], flags: MsgFlags) -> Result<usize> {
-        retry(
-            self.as_fd(),
-            self.patience_with(flags),
-            Until::Writable,
-            "sendmsg",
-            || sys::socket::send_gathered(self.as_fd(), pieces, flags.raw()),
-        )
+        self.plain().send_gathered(pieces, flags)
     }
 
     /// Sends one datagram to an address.
@@ -97,15 +115,8 @@ impl Socket {
     /// sendto(2).
     #[doc(alias = "sendto")]
     #[inline]
-    pub fn send_to(&self, data: &[u8], flags: MsgFlags, addr: &Addr) -> Result<usize> {
-        let raw = RawAddr::encode(addr);
-        retry(
-            self.as_fd(),
-            self.patience_with(flags),
-            Until::Writable,
-            "sendto",
-            || sys::socket::sendto(self.as_fd(), data, flags.raw(), &raw),
-        )
+    pub fn send_to(&self, data: &[u8], flags: MsgFlags, addr: impl ToAddr) -> Result<usize> {
+        self.plain().send_to(data, flags, addr)
     }
 
     /// Receives into `buf`, and answers how many bytes came. On a stream, none means that the
@@ -120,13 +131,48 @@ impl Socket {
     /// recv(2).
     #[inline]
     pub fn recv(&self, buf: &mut [u8], flags: MsgFlags) -> Result<usize> {
-        retry(
-            self.as_fd(),
-            self.patience_with(flags),
-            Until::Readable,
-            "recv",
-            || sys::socket::recv(self.as_fd(), buf, flags.raw()),
-        )
+        self.plain().recv(buf, flags)
+    }
+
+    /// The same with a moment by which something has to come, whatever the socket's mode.
+    ///
+    /// # Errors
+    /// As [`Socket::recv`]; [`Error::TimedOut`] at the deadline.
+    #[inline]
+    pub fn recv_until(&self, buf: &mut [u8], flags: MsgFlags, deadline: Deadline) -> Result<usize> {
+        self.until(deadline).recv(buf, flags)
+    }
+
+    /// Receives into memory of any kind, initialised or not: see [`RecvBuf`].
+    ///
+    /// ```
+    /// use berkeley::{Family, Kind, MsgFlags, Socket};
+    ///
+    /// # fn main() -> Result<(), berkeley::Error> {
+    /// let (a, b) = Socket::pair(Family::UNIX, Kind::STREAM)?;
+    /// a.send_all(b"hello")?;
+    /// let mut text = Vec::with_capacity(64);
+    /// b.recv_into(&mut text, MsgFlags::NONE)?;
+    /// assert_eq!(text, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Socket::recv`]; [`Error::Invalid`] for a vector without spare capacity and for memory
+    /// of no length that is uninitialised: the answer would look like the end of the stream.
+    #[doc(alias = "recv")]
+    #[inline]
+    pub fn recv_into<B: RecvBuf>(&self, buf: B, flags: MsgFlags) -> Result<B::Filled> {
+        self.plain().recv_into(buf, flags)
+    }
+
+    /// Receives at most `len` bytes into a new vector, which is all that is allocated.
+    ///
+    /// # Errors
+    /// As [`Socket::recv`].
+    pub fn recv_vec(&self, len: usize, flags: MsgFlags) -> Result<Vec<u8>> {
+        self.plain().recv_vec(len, flags)
     }
 
     /// Receives one message with its sender (`None` for a sender without a name, and for a
@@ -140,15 +186,21 @@ impl Socket {
     #[doc(alias = "recvfrom")]
     #[inline]
     pub fn recv_from(&self, buf: &mut [u8], flags: MsgFlags) -> Result<(usize, Option<Addr>)> {
-        let mut raw = RawAddr::empty();
-        let len = retry(
-            self.as_fd(),
-            self.patience_with(flags),
-            Until::Readable,
-            "recvfrom",
-            || sys::socket::recvfrom(self.as_fd(), buf, flags.raw(), &mut raw),
-        )?;
-        Ok((len, raw.decode_peer()))
+        self.plain().recv_from_into(buf, flags)
+    }
+
+    /// The same into memory of any kind: see [`RecvBuf`].
+    ///
+    /// # Errors
+    /// As [`Socket::recv_into`].
+    #[doc(alias("recvfrom_into", "recvfrom"))]
+    #[inline]
+    pub fn recv_from_into<B: RecvBuf>(
+        &self,
+        buf: B,
+        flags: MsgFlags,
+    ) -> Result<(B::Filled, Option<Addr>)> {
+        self.plain().recv_from_into(buf, flags)
     }
 
     /// Receives into many buffers with one system call, filling one after the other.
@@ -160,22 +212,7 @@ impl Socket {
     /// recvmsg(2).
     #[doc(alias = "recvmsg")]
     pub fn recv_scattered(&self, buffers: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<usize> {
-        retry(
-            self.as_fd(),
-            self.patience_with(flags),
-            Until::Readable,
-            "recvmsg",
-            || sys::socket::recv_scattered(self.as_fd(), buffers, flags.raw()),
-        )
-    }
-
-    /// How one call with these flags waits: `DONTWAIT` outdoes the socket's mode.
-    fn patience_with(&self, flags: MsgFlags) -> Patience {
-        if flags.contains(MsgFlags::DONTWAIT) {
-            Patience::None
-        } else {
-            self.patience()
-        }
+        self.plain().recv_scattered(buffers, flags)
     }
 
     /// Bytes that were sent on a TCP stream and that the peer has not acknowledged yet
@@ -185,8 +222,241 @@ impl Socket {
     /// `EINVAL` on a socket that listens.
     #[doc(alias = "SIOCOUTQ")]
     pub fn unacknowledged(&self) -> Result<usize> {
-        sys::socket::unsent(self.as_fd()).map_err(|errno| Error::os("ioctl SIOCOUTQ", errno))
+        sys::socket::unsent(self.as_fd()).map_err(|errno| self.failure("ioctl SIOCOUTQ", errno))
     }
+}
+
+/// The calls of [`Socket`] of the same names.
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::accept`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn accept(&self) -> Result<(Socket, Option<Addr>)> {
+        self.accept_with(Mode::for_new_sockets())
+    }
+
+    /// [`Socket::accept_with`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn accept_with(&self, mode: Mode) -> Result<(Socket, Option<Addr>)> {
+        let nonblocking = mode != Mode::Block;
+        self.accept_by(mode, |fd, addr| sys::socket::accept(fd, nonblocking, addr))
+    }
+
+    /// [`Socket::accept_flags`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn accept_flags(&self, flags: AcceptFlags) -> Result<(Socket, Option<Addr>)> {
+        let mode = if flags.raw() & libc::SOCK_NONBLOCK == 0 {
+            Mode::Block
+        } else {
+            Mode::NonBlock
+        };
+        self.accept_by(mode, |fd, addr| sys::life::accept4(fd, flags.raw(), addr))
+    }
+
+    #[inline]
+    fn accept_by(
+        &self,
+        mode: Mode,
+        mut call: impl FnMut(BorrowedFd<'_>, &mut RawAddr) -> Result<OwnedFd, Errno> + Send,
+    ) -> Result<(Socket, Option<Addr>)> {
+        let socket = self.socket;
+        // accept(2) has no flag that keeps a blocking listener from blocking.
+        if let Some(deadline) = self.deadline
+            && socket.mode() == Mode::Block
+        {
+            let wait = self.waiting(Until::Readable, "accept");
+            wait_ready(self.hook, wait, deadline)?;
+        }
+        let mut addr = RawAddr::empty();
+        let fd = self.run(Until::Readable, "accept", MsgFlags::NONE, |_flags| {
+            call(socket.as_fd(), &mut addr)
+        })?;
+        Ok((
+            Socket::from_parts(fd, mode, socket.family(), socket.kind(), socket.protocol()),
+            addr.decode_peer(),
+        ))
+    }
+
+    /// [`Socket::send`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
+        let fd = self.socket.as_fd();
+        self.run(Until::Writable, "send", flags, |flags| {
+            sys::socket::send(fd, data, flags)
+        })
+    }
+
+    /// [`Socket::send_all`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_all(&self, data: &[u8]) -> Result<()> {
+        // One moment for the whole of it; a blocking socket's calls stay with the kernel.
+        let patience = self.patience(MsgFlags::NONE);
+        let call = match patience {
+            Patience::Until(deadline) => self.until(deadline),
+            Patience::Kernel | Patience::None => *self,
+        };
+        let mut sent = 0;
+        loop {
+            let rest = data.get(sent..).unwrap_or_default();
+            let failed = match call.send(rest, MsgFlags::NONE) {
+                Ok(len) => {
+                    sent += len;
+                    if sent >= data.len() {
+                        return Ok(());
+                    }
+                    if !patience.has_ended() {
+                        continue;
+                    }
+                    Error::TimedOut { call: "send" }
+                }
+                Err(cause) if sent == 0 => return Err(cause),
+                Err(cause) => cause,
+            };
+            return Err(Error::Partial {
+                sent,
+                cause: Box::new(failed),
+            });
+        }
+    }
+
+    /// [`Socket::send_gathered`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send_gathered(&self, pieces: &[IoSlice<'_>], flags: MsgFlags) -> Result<usize> {
+        let fd = self.socket.as_fd();
+        self.run(Until::Writable, "sendmsg", flags, |flags| {
+            sys::socket::send_gathered(fd, pieces, flags)
+        })
+    }
+
+    /// [`Socket::send_to`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send_to(&self, data: &[u8], flags: MsgFlags, addr: impl ToAddr) -> Result<usize> {
+        let fd = self.socket.as_fd();
+        let mut raw = RawAddr::empty();
+        addr::encode_into(&addr, &mut raw)?;
+        self.run(Until::Writable, "sendto", flags, |flags| {
+            sys::socket::sendto(fd, data, flags, &raw)
+        })
+    }
+
+    /// [`Socket::recv`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn recv(&self, buf: &mut [u8], flags: MsgFlags) -> Result<usize> {
+        let fd = self.socket.as_fd();
+        let len = self.run(Until::Readable, "recv", flags, |flags| {
+            sys::socket::recv(fd, buf, flags)
+        })?;
+        if len == 0 {
+            self.socket.ended("recv")?;
+        }
+        Ok(len)
+    }
+
+    /// [`Socket::recv_into`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn recv_into<B: RecvBuf>(&self, buf: B, flags: MsgFlags) -> Result<B::Filled> {
+        let fd = self.socket.as_fd();
+        let mut slot = Slot::new(buf, flags.raw());
+        if slot.has_no_room() {
+            return Err(no_room());
+        }
+        let (filled, len) = self.run(Until::Readable, "recv", flags, |flags| {
+            sys::buf::recv(fd, &mut slot, flags)
+        })?;
+        if len == 0 {
+            self.socket.ended("recv")?;
+        }
+        Ok(filled)
+    }
+
+    /// [`Socket::recv_vec`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_vec(&self, len: usize, flags: MsgFlags) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        if len == 0 {
+            self.recv(&mut [], flags)?;
+        } else {
+            self.recv_into(AtMost(&mut bytes, len), flags)?;
+        }
+        Ok(bytes)
+    }
+
+    /// [`Socket::recv_from`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn recv_from(&self, buf: &mut [u8], flags: MsgFlags) -> Result<(usize, Option<Addr>)> {
+        self.recv_from_into(buf, flags)
+    }
+
+    /// [`Socket::recv_from_into`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn recv_from_into<B: RecvBuf>(
+        &self,
+        buf: B,
+        flags: MsgFlags,
+    ) -> Result<(B::Filled, Option<Addr>)> {
+        let fd = self.socket.as_fd();
+        let mut slot = Slot::new(buf, flags.raw());
+        if slot.has_no_room() {
+            return Err(no_room());
+        }
+        let mut raw = RawAddr::empty();
+        let (filled, len) = self.run(Until::Readable, "recvfrom", flags, |flags| {
+            sys::buf::recvfrom(fd, &mut slot, flags, &mut raw)
+        })?;
+        if len == 0 {
+            self.socket.ended("recvfrom")?;
+        }
+        Ok((filled, raw.decode_peer()))
+    }
+
+    /// [`Socket::recv_scattered`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn recv_scattered(&self, buffers: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<usize> {
+        let fd = self.socket.as_fd();
+        self.run(Until::Readable, "recvmsg", flags, |flags| {
+            sys::socket::recv_scattered(fd, buffers, flags)
+        })
+    }
+}
+
+#[cold]
+fn no_room() -> Error {
+    Error::Invalid("recv: the buffer has no room".into())
 }
 
 impl Read for &Socket {

@@ -4,57 +4,70 @@
 //! knows more than this library can be asked for it, and what it answers is not lost.
 
 use core::ffi::c_int;
-use core::fmt;
 
 macro_rules! open_newtype {
     (
         $(#[$meta:meta])*
         $type:ident { $($(#[$doc:meta])* $name:ident = $value:expr;)* }
     ) => {
+        open_newtype! { $(#[$meta])* $type: c_int { $($(#[$doc])* $name = $value;)* } }
+    };
+    (
+        $(#[$meta:meta])*
+        $type:ident: $raw:ty { $($(#[$doc:meta])* $name:ident = $value:expr;)* }
+    ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $type(c_int);
+        pub struct $type($raw);
 
         impl $type {
             $($(#[$doc])* pub const $name: Self = Self($value);)*
 
+            /// Every name above with its value, in that order: for looking a name up, and for
+            /// programs that show a choice.
+            pub const NAMES: &'static [(&'static str, Self)] =
+                &[$((stringify!($name), Self::$name)),*];
+
             /// Wraps a raw number, known here or not.
             #[must_use]
-            pub const fn from_raw(raw: c_int) -> Self {
+            pub const fn from_raw(raw: $raw) -> Self {
                 Self(raw)
             }
 
             /// The number that the kernel knows.
             #[must_use]
-            pub const fn raw(self) -> c_int {
+            pub const fn raw(self) -> $raw {
                 self.0
+            }
+
+            /// The name of this number here, the first one where there are several.
+            #[must_use]
+            pub fn name(self) -> Option<&'static str> {
+                let mut names = Self::NAMES.iter();
+                names.find_map(|(name, value)| (*value == self).then_some(*name))
             }
         }
 
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $(if *self == Self::$name {
-                    return f.write_str(concat!(stringify!($type), "::", stringify!($name)));
-                })*
-                write!(f, concat!(stringify!($type), "({})"), self.0)
+        impl core::fmt::Debug for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self.name() {
+                    Some(name) => write!(f, concat!(stringify!($type), "::{}"), name),
+                    None => write!(f, concat!(stringify!($type), "({})"), self.0),
+                }
             }
         }
     };
 }
 
-open_newtype! {
-    /// An address family (`AF_*`), address_families(7).
-    Family {
-        /// No family: lets the resolver choose; in `connect` it dissolves an association.
-        UNSPEC = libc::AF_UNSPEC;
-        /// Sockets between processes of one machine, unix(7).
-        UNIX = libc::AF_UNIX;
-        /// IPv4, ip(7).
-        INET = libc::AF_INET;
-        /// IPv6, ipv6(7).
-        INET6 = libc::AF_INET6;
-    }
-}
+mod ethernet;
+mod family;
+mod level;
+mod protocol;
+
+pub use ethernet::{EtherType, HardwareType, PacketType};
+pub use family::Family;
+pub use level::Level;
+pub use protocol::Protocol;
 
 open_newtype! {
     /// A socket type (`SOCK_*`), socket(2).
@@ -69,6 +82,15 @@ open_newtype! {
         RDM = libc::SOCK_RDM;
         /// Messages with connections, in order.
         SEQPACKET = libc::SOCK_SEQPACKET;
+        /// Datagrams with connections and congestion control, of DCCP alone.
+        DCCP = libc::SOCK_DCCP;
+        /// Frames of the link layer as Linux 2.0 had them; [`Family::PACKET`] has taken their
+        /// place, packet(7).
+        PACKET = 10;
+        /// A flag of creation, joined with `|`: closed on exec. Every socket of this library is.
+        CLOEXEC = libc::SOCK_CLOEXEC;
+        /// A flag of creation, joined with `|`: in [`crate::Mode::NonBlock`] from the beginning.
+        NONBLOCK = libc::SOCK_NONBLOCK;
     }
 }
 
@@ -76,35 +98,29 @@ impl Kind {
     /// True where `connect` makes a connection that the other side accepts.
     #[must_use]
     pub fn is_connected(self) -> bool {
-        self == Self::STREAM || self == Self::SEQPACKET
+        let kind = self.without_flags();
+        kind == Self::STREAM || kind == Self::SEQPACKET || kind == Self::DCCP
+    }
+
+    /// The type alone, without the flags of creation that may travel with it.
+    #[must_use]
+    pub const fn without_flags(self) -> Self {
+        Self(self.0 & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK))
+    }
+
+    /// True if the socket shall not block from the beginning.
+    #[must_use]
+    pub const fn is_nonblocking(self) -> bool {
+        self.0 & libc::SOCK_NONBLOCK != 0
     }
 }
 
-open_newtype! {
-    /// A protocol within a family (`IPPROTO_*`), protocols(5).
-    Protocol {
-        /// The family's usual protocol for the type.
-        DEFAULT = 0;
-        /// TCP, tcp(7).
-        TCP = libc::IPPROTO_TCP;
-        /// UDP, udp(7).
-        UDP = libc::IPPROTO_UDP;
-    }
-}
+impl core::ops::BitOr for Kind {
+    type Output = Self;
 
-open_newtype! {
-    /// The level of a socket option (`SOL_*`, `IPPROTO_*`), getsockopt(2).
-    Level {
-        /// The socket itself, socket(7).
-        SOCKET = libc::SOL_SOCKET;
-        /// IPv4, ip(7).
-        IP = libc::IPPROTO_IP;
-        /// IPv6, ipv6(7).
-        IPV6 = libc::IPPROTO_IPV6;
-        /// TCP, tcp(7).
-        TCP = libc::IPPROTO_TCP;
-        /// UDP, udp(7).
-        UDP = libc::IPPROTO_UDP;
+    /// Adds [`Kind::CLOEXEC`] or [`Kind::NONBLOCK`] to a type.
+    fn bitor(self, flag: Self) -> Self {
+        Self(self.0 | flag.0)
     }
 }
 
@@ -121,24 +137,74 @@ open_newtype! {
 }
 
 open_newtype! {
+    /// Flags of one accept (`SOCK_*`), accept4(2); joined with `|`.
+    AcceptFlags {
+        /// No flag: the new socket blocks and is inherited.
+        NONE = 0;
+        /// The new socket does not block.
+        NONBLOCK = libc::SOCK_NONBLOCK;
+        /// Programs that this one starts do not get the new socket.
+        CLOEXEC = libc::SOCK_CLOEXEC;
+    }
+}
+
+impl core::ops::BitOr for AcceptFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+open_newtype! {
     /// Flags of one send or receive (`MSG_*`), send(2) and recv(2); joined with `|`.
     MsgFlags {
         /// No flag.
         NONE = 0;
-        /// Leave what is received in the queue.
-        PEEK = libc::MSG_PEEK;
         /// Out-of-band data.
         OOB = libc::MSG_OOB;
-        /// Wait until the whole buffer is full. Only in [`crate::Mode::Block`]: in the other
-        /// modes the kernel does not wait, and answers what there is.
-        WAITALL = libc::MSG_WAITALL;
+        /// Leave what is received in the queue.
+        PEEK = libc::MSG_PEEK;
+        /// Send to hosts of the own networks only, past all gateways.
+        DONTROUTE = libc::MSG_DONTROUTE;
+        /// Answered: ancillary data did not fit and was cut off.
+        CTRUNC = libc::MSG_CTRUNC;
+        /// Answer the real length of a datagram, even if it was cut off. A TCP stream throws that
+        /// many bytes away instead of copying them. Answered: the message was cut off.
+        TRUNC = libc::MSG_TRUNC;
         /// Do not wait, whatever the socket's mode.
         DONTWAIT = libc::MSG_DONTWAIT;
-        /// Answer the real length of a datagram, even if it was cut off. A TCP stream throws
-        /// that many bytes away instead of copying them.
-        TRUNC = libc::MSG_TRUNC;
+        /// The end of a record; answered and, on sequenced packets, sent.
+        EOR = libc::MSG_EOR;
+        /// Wait until the whole buffer is full. Only in [`crate::Mode::Block`]: in the other modes
+        /// the kernel does not wait, and answers what there is.
+        WAITALL = libc::MSG_WAITALL;
+        /// Used within the kernel.
+        FIN = libc::MSG_FIN;
+        /// Used within the kernel.
+        SYN = libc::MSG_SYN;
+        /// The peer answered just now: no need to ask for its link address again.
+        CONFIRM = libc::MSG_CONFIRM;
+        /// Used within the kernel.
+        RST = libc::MSG_RST;
+        /// Receive from the queue of errors, ip(7) under `IP_RECVERR`.
+        ERRQUEUE = libc::MSG_ERRQUEUE;
+        /// No `SIGPIPE`. Every send of this library has it already.
+        NOSIGNAL = libc::MSG_NOSIGNAL;
         /// More is to follow: do not send a small segment yet.
         MORE = libc::MSG_MORE;
+        /// Batches: wait for the first message only, recvmmsg(2).
+        WAITFORONE = libc::MSG_WAITFORONE;
+        /// Batches: more messages follow, sendmmsg(2).
+        BATCH = 0x4_0000;
+        /// Receive into the memory of a device (Linux 6.12).
+        SOCK_DEVMEM = 0x200_0000;
+        /// Send from the caller's memory without a copy; the error queue tells when it is free.
+        ZEROCOPY = libc::MSG_ZEROCOPY;
+        /// Connect and send in one, tcp(7) under `TCP_FASTOPEN`.
+        FASTOPEN = libc::MSG_FASTOPEN;
+        /// Received descriptors are closed on exec.
+        CMSG_CLOEXEC = libc::MSG_CMSG_CLOEXEC;
     }
 }
 
@@ -147,6 +213,12 @@ impl MsgFlags {
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+impl core::ops::BitOrAssign for MsgFlags {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 }
 

@@ -1,34 +1,31 @@
-//! Names to addresses.
+//! Names to addresses, in the one form that most callers need.
 
 use crate::addr::Addr;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kinds::{Family, Kind};
-use crate::sys;
+use crate::names::Query;
 
 /// The addresses of `host` with `port`, the best one first (RFC 6724), each once.
 ///
 /// `host` is a name, an IPv4 address or an IPv6 address (with a zone: `fe80::1%eth0`).
 /// [`Family::UNSPEC`] asks for both families. The call asks the system's resolver and waits for
-/// it.
+/// it; [`Query`] has all the other hints, and a deadline.
 ///
 /// # Errors
-/// [`Error::Resolve`] with the resolver's words.
+/// [`crate::Error::Resolve`] with the resolver's reason.
 ///
 /// # References
 /// getaddrinfo(3).
 #[doc(alias = "getaddrinfo")]
 pub fn resolve(host: &str, port: u16, family: Family, kind: Kind) -> Result<Vec<Addr>> {
-    let failed = |reason| Error::Resolve {
-        host: host.into(),
-        reason,
-    };
-    let found = sys::netdb::addresses(host, port, family.raw(), kind.raw())
-        .map_err(|error| failed(error.words()))?;
-    if found.is_empty() {
-        Err(failed("it has none".into()))
-    } else {
-        Ok(found)
+    let query = Query::host(host).port(port).family(family).kind(kind);
+    let mut found = Vec::new();
+    for info in query.resolve()? {
+        if !found.contains(&info.addr) {
+            found.push(info.addr);
+        }
     }
+    Ok(found)
 }
 
 #[cfg(test)]

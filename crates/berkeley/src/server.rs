@@ -11,9 +11,9 @@ use crate::endpoint::{Endpoint, Transport};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kinds::{Family, Kind, Protocol};
-use crate::opt;
+use crate::server_options::ServerOptions;
 use crate::socket::Socket;
-use crate::wait::{Deadline, Mode, pause};
+use crate::wait::{Deadline, Mode, nap};
 
 /// Addresses of one host name that a listener takes at most.
 pub const ADDRESSES_MAX: usize = 16;
@@ -92,22 +92,31 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 /// A TCP address can be taken again at once after its former owner has ended
 /// (`SO_REUSEADDR`; connections in `TIME_WAIT` are no obstacle), but never while another socket
 /// listens there. Of a Unix path, a file that a dead process left is replaced, one that somebody
-/// listens at never.
+/// listens at never. [`ServerOptions::servers`] does the same with other choices.
 ///
 /// # Errors
 /// `EADDRINUSE` if somebody else is there; `EACCES`, `EADDRNOTAVAIL`, `ENOENT` as `bind` gives
 /// them; [`Error::Resolve`] for an unknown host.
 #[doc(alias = "create_server")]
 pub fn create_servers(endpoint: &Endpoint) -> Result<Vec<Server>> {
+    ServerOptions::new().servers(endpoint)
+}
+
+/// [`create_servers`] with choices.
+pub(crate) fn servers(endpoint: &Endpoint, options: &ServerOptions) -> Result<Vec<Server>> {
     let transport = endpoint.transport();
+    options.check(transport)?;
     let mut addresses = endpoint.addresses(true)?;
     addresses.truncate(ADDRESSES_MAX);
-    if endpoint.is_any() {
-        return any_server(transport, &addresses).map(|server| vec![server]);
+    if endpoint.is_any() && options.takes_both_families() {
+        return first_server(transport, &addresses, options).map(|server| vec![server]);
+    }
+    if options.is_one() {
+        return first_server(transport, &addresses, options).map(|server| vec![server]);
     }
     let mut picks = 1;
     loop {
-        match servers_at(transport, &addresses) {
+        match servers_at(transport, &addresses, options) {
             // The port that was free at the first address is in use at another.
             Err(error)
                 if error.errno() == Some(Errno::EADDRINUSE)
@@ -122,7 +131,11 @@ pub fn create_servers(endpoint: &Endpoint) -> Result<Vec<Server>> {
 }
 
 /// One socket for each address, all with one port.
-fn servers_at(transport: Transport, addresses: &[Addr]) -> Result<Vec<Server>> {
+fn servers_at(
+    transport: Transport,
+    addresses: &[Addr],
+    options: &ServerOptions,
+) -> Result<Vec<Server>> {
     let mut servers: Vec<Server> = Vec::new();
     let mut lacking = None;
     for addr in addresses {
@@ -133,7 +146,7 @@ fn servers_at(transport: Transport, addresses: &[Addr]) -> Result<Vec<Server>> {
         {
             addr = addr.with_port(port);
         }
-        match create_server(transport, &addr) {
+        match server_at(transport, &addr, options) {
             Ok(server) => servers.push(server),
             // A name may have an address of a family that this machine is not set up for.
             Err(error) if is_lacking(&error) => lacking = Some(error),
@@ -146,11 +159,16 @@ fn servers_at(transport: Transport, addresses: &[Addr]) -> Result<Vec<Server>> {
     }
 }
 
-/// One socket for every address of the machine: dual-stack, or IPv4 where there is no IPv6.
-fn any_server(transport: Transport, addresses: &[Addr]) -> Result<Server> {
+/// One socket at the first address that this machine is set up for: of the wildcards, dual-stack,
+/// or IPv4 where there is no IPv6.
+fn first_server(
+    transport: Transport,
+    addresses: &[Addr],
+    options: &ServerOptions,
+) -> Result<Server> {
     let mut last = None;
     for addr in addresses {
-        match create_server(transport, addr) {
+        match server_at(transport, addr, options) {
             Err(error) if is_lacking(&error) => last = Some(error),
             result => return result,
         }
@@ -167,18 +185,10 @@ fn is_lacking(error: &Error) -> bool {
 }
 
 /// Binds one socket at one address.
-fn create_server(transport: Transport, addr: &Addr) -> Result<Server> {
+fn server_at(transport: Transport, addr: &Addr, options: &ServerOptions) -> Result<Server> {
     let kind = transport.kind();
     let socket = Socket::new(addr.family(), kind, Protocol::DEFAULT)?;
-    // The wildcard takes IPv4 peers too, whatever the machine's default is; to another address
-    // this makes no difference.
-    if addr.family() == Family::INET6 {
-        socket.set(opt::V6Only, false)?;
-    }
-    // For datagrams this would let two programs share a port without noticing.
-    if transport == Transport::Tcp {
-        socket.set(opt::ReuseAddr, true)?;
-    }
+    options.apply(&socket)?;
     let path = match addr {
         Addr::Unix(name) => name.as_path(),
         _ => None,
@@ -191,14 +201,7 @@ fn create_server(transport: Transport, addr: &Addr) -> Result<Server> {
         None => socket.bind(addr)?,
     }
     let file = path.and_then(SocketFile::of);
-    if kind.is_connected() {
-        socket
-            .listen(Socket::BACKLOG_DEFAULT)
-            .map_err(|error| match error {
-                Error::Os { errno, call, .. } => Error::at(call, errno, addr),
-                error => error,
-            })?;
-    }
+    options.listen(&socket, addr)?;
     let bound = socket.local_addr()?;
     let endpoint = Endpoint::from_addr(transport, &bound)
         .ok_or_else(|| Error::Invalid(format!("{bound} is no endpoint")))?;
@@ -245,7 +248,7 @@ fn lock_folder(path: &Path) -> Option<File> {
     loop {
         match folder.try_lock() {
             Ok(()) => return Some(folder),
-            Err(TryLockError::WouldBlock) if !deadline.has_passed() => pause(),
+            Err(TryLockError::WouldBlock) if !deadline.has_passed() => nap(),
             Err(_) => return None,
         }
     }

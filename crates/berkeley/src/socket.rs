@@ -1,16 +1,19 @@
 //! The socket: its life, from creation to close.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{self, Addr, RawAddr, ToAddr};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kinds::{Family, Kind, Protocol, Shutdown};
-use crate::opt::{self, GetOpt, SetOpt};
+use crate::lease;
+use crate::opt;
+use crate::rawopt::option_of;
+use crate::segment::Segmentation;
 use crate::sys;
-use crate::wait::{Deadline, Mode, Patience, Until, retry, wait_ready};
+use crate::wait::{Deadline, Mode, Patience};
 
 /// The value of `Socket::mode` for [`Mode::Block`]; every other one is a limit in nanoseconds.
 const MODE_BLOCK: u64 = u64::MAX;
@@ -19,14 +22,15 @@ const MODE_BLOCK: u64 = u64::MAX;
 ///
 /// Made close-on-exec; sending never raises `SIGPIPE`; a call that a signal interrupts goes on
 /// with what is left of its time limit. All calls take `&self`: sending and receiving from two
-/// threads at once is what sockets are for.
+/// threads at once is what sockets are for, and closing from a third one is safe too
+/// ([`Socket::close`]).
 ///
 /// ```
-/// use berkeley::{Addr, Family, Kind, MsgFlags, Protocol, Socket, Shutdown};
+/// use berkeley::{Family, Kind, MsgFlags, Protocol, Socket, Shutdown};
 ///
 /// # fn main() -> Result<(), berkeley::Error> {
 /// let server = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
-/// server.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into())?;
+/// server.bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
 /// server.listen(Socket::BACKLOG_DEFAULT)?;
 ///
 /// let client = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
@@ -43,36 +47,54 @@ const MODE_BLOCK: u64 = u64::MAX;
 /// ```
 #[derive(Debug)]
 pub struct Socket {
-    fd: OwnedFd,
+    pub(crate) fd: OwnedFd,
+    pub(crate) closed: AtomicBool,
+    pub(crate) is_borrowed: bool,
+    /// As the kernel keeps it: it makes no socket whose family does not fit.
+    family: libc::sa_family_t,
     mode: AtomicU64,
-    family: Family,
-    kind: Kind,
+    /// As the kernel keeps it: its types fit into four bits.
+    kind: u16,
+    segmentation: Segmentation,
     protocol: Protocol,
 }
+
+/// Who has many connections has as many of these.
+const _: () = assert!(size_of::<Socket>() <= 24);
 
 impl Socket {
     /// Connections that may wait to be accepted unless the caller says otherwise. The kernel cuts
     /// it to `/proc/sys/net/core/somaxconn`.
     pub const BACKLOG_DEFAULT: u32 = 4096;
 
-    /// Makes a socket, in blocking mode unless the type carries `SOCK_NONBLOCK`.
+    /// Makes a socket: non-blocking if the type carries `SOCK_NONBLOCK`, else in the mode that
+    /// [`Mode::for_new_sockets`] says, which is to block unless the program has chosen another.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a family that this kernel lacks (`EAFNOSUPPORT`);
+    /// [`Error::UnsupportedFamily`] for a family that this kernel lacks (`EAFNOSUPPORT`);
     /// `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for a protocol or a type; `EACCES`, `EPERM` without
     /// the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
     ///
     /// # References
     /// socket(2).
     pub fn new(family: Family, kind: Kind, protocol: Protocol) -> Result<Self> {
-        let fd =
-            sys::socket::socket(family.raw(), kind.raw(), protocol.raw()).map_err(|errno| {
-                if errno == Errno::EAFNOSUPPORT {
-                    return Error::Unsupported(format!("this kernel has no {family:?}: {errno}"));
-                }
-                Error::os("socket", errno)
-            })?;
         let (kind, mode) = kind_and_mode(kind);
+        Self::with_mode(family, kind, protocol, mode)
+    }
+
+    /// Makes a socket in a given mode, with the one system call.
+    ///
+    /// # Errors
+    /// As [`Socket::new`].
+    ///
+    /// # References
+    /// socket(2), `SOCK_NONBLOCK`.
+    #[doc(alias = "SOCK_NONBLOCK")]
+    pub fn with_mode(family: Family, kind: Kind, protocol: Protocol, mode: Mode) -> Result<Self> {
+        lease::prepare();
+        let kind = kind.without_flags();
+        let fd = sys::socket::socket(family.raw(), kind_with_mode(kind, mode), protocol.raw())
+            .map_err(|errno| not_made("socket", family, errno))?;
         Ok(Self::from_parts(fd, mode, family, kind, protocol))
     }
 
@@ -84,9 +106,10 @@ impl Socket {
     /// # References
     /// socketpair(2).
     pub fn pair(family: Family, kind: Kind) -> Result<(Self, Self)> {
-        let (a, b) = sys::socket::socketpair(family.raw(), kind.raw(), 0)
-            .map_err(|errno| Error::os("socketpair", errno))?;
+        lease::prepare();
         let (kind, mode) = kind_and_mode(kind);
+        let (a, b) = sys::socket::socketpair(family.raw(), kind_with_mode(kind, mode), 0)
+            .map_err(|errno| not_made("socketpair", family, errno))?;
         let own = |fd| Self::from_parts(fd, mode, family, kind, Protocol::DEFAULT);
         Ok((own(a), own(b)))
     }
@@ -96,22 +119,21 @@ impl Socket {
     /// # Errors
     /// `ENOTSOCK` if it is no socket.
     pub fn adopt(fd: OwnedFd) -> Result<Self> {
-        let mode = sys::socket::is_nonblocking(fd.as_fd())
-            .map_err(|errno| Error::os("fcntl", errno))
-            .map(|nonblocking| {
-                if nonblocking {
-                    Mode::NonBlock
-                } else {
-                    Mode::Block
-                }
-            })?;
-        let socket = Self::from_parts(fd, mode, Family::UNSPEC, Kind::STREAM, Protocol::DEFAULT);
-        Ok(Self {
-            family: socket.get(opt::Domain)?,
-            kind: socket.get(opt::Type)?,
-            protocol: socket.get(opt::ProtocolNumber)?,
-            ..socket
-        })
+        lease::prepare();
+        let (mode, family, kind, protocol) = Self::find_out(fd.as_fd())?;
+        Ok(Self::from_parts(fd, mode, family, kind, protocol))
+    }
+
+    /// What a descriptor tells of itself.
+    pub(crate) fn find_out(fd: BorrowedFd<'_>) -> Result<(Mode, Family, Kind, Protocol)> {
+        let mode = match sys::socket::is_nonblocking(fd) {
+            Ok(true) => Mode::NonBlock,
+            Ok(false) => Mode::Block,
+            Err(errno) => return Err(Error::os("fcntl", errno)),
+        };
+        let family = option_of(fd, opt::Domain)?;
+        let kind = option_of(fd, opt::Type)?;
+        Ok((mode, family, kind, option_of(fd, opt::ProtocolNumber)?))
     }
 
     pub(crate) fn from_parts(
@@ -123,23 +145,31 @@ impl Socket {
     ) -> Self {
         Self {
             fd,
+            closed: AtomicBool::new(false),
+            is_borrowed: false,
+            family: libc::sa_family_t::try_from(family.raw()).unwrap_or(0),
             mode: AtomicU64::new(mode_to_raw(mode)),
-            family,
-            kind,
+            kind: u16::try_from(kind.raw()).unwrap_or(0),
             protocol,
+            segmentation: Segmentation::default(),
         }
+    }
+
+    /// What this socket has learnt about sending many datagrams at once.
+    pub(crate) const fn segmentation(&self) -> &Segmentation {
+        &self.segmentation
     }
 
     /// The address family.
     #[must_use]
     pub const fn family(&self) -> Family {
-        self.family
+        Family::from_raw(self.family as i32)
     }
 
     /// The socket type.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        self.kind
+        Kind::from_raw(self.kind as i32)
     }
 
     /// The protocol that was asked for.
@@ -149,13 +179,10 @@ impl Socket {
     }
 
     /// How calls wait.
+    #[inline]
     #[must_use]
     pub fn mode(&self) -> Mode {
-        match self.mode.load(Ordering::Relaxed) {
-            MODE_BLOCK => Mode::Block,
-            0 => Mode::NonBlock,
-            nanos => Mode::Within(Duration::from_nanos(nanos)),
-        }
+        mode_from_raw(self.mode.load(Ordering::Relaxed))
     }
 
     /// Chooses how calls wait. A limited socket does not block in the kernel either, so a
@@ -165,7 +192,7 @@ impl Socket {
     /// `EBADF` only, which an owned descriptor does not meet.
     pub fn set_mode(&self, mode: Mode) -> Result<()> {
         sys::socket::set_nonblocking(self.fd.as_fd(), mode != Mode::Block)
-            .map_err(|errno| Error::os("ioctl FIONBIO", errno))?;
+            .map_err(|errno| self.failure("ioctl FIONBIO", errno))?;
         self.mode.store(mode_to_raw(mode), Ordering::Relaxed);
         Ok(())
     }
@@ -179,9 +206,18 @@ impl Socket {
     ///
     /// # References
     /// bind(2).
-    pub fn bind(&self, addr: &Addr) -> Result<()> {
-        sys::socket::bind(self.as_fd(), &RawAddr::encode(addr))
-            .map_err(|errno| Error::at("bind", errno, addr))
+    pub fn bind(&self, addr: impl ToAddr) -> Result<()> {
+        let raw = addr::encode(&addr)?;
+        sys::socket::bind(self.as_fd(), &raw)
+            .map_err(|errno| about(&raw, self.failure("bind", errno)))
+    }
+
+    /// [`Socket::listen`] with [`Socket::BACKLOG_DEFAULT`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn listen_default(&self) -> Result<()> {
+        self.listen(Self::BACKLOG_DEFAULT)
     }
 
     /// Lets peers connect; up to `backlog` of them wait to be accepted.
@@ -194,141 +230,7 @@ impl Socket {
     /// listen(2).
     pub fn listen(&self, backlog: u32) -> Result<()> {
         let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-        sys::socket::listen(self.as_fd(), backlog).map_err(|errno| Error::os("listen", errno))
-    }
-
-    /// Takes the next waiting connection, in blocking mode, with the peer's address (`None` for a
-    /// peer without a name).
-    ///
-    /// # Errors
-    /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` ([`Errno::is_exhaustion`]): the connection still
-    /// waits, call again when something was closed. `ECONNABORTED` and network errors belong to
-    /// the one connection: call again.
-    ///
-    /// # References
-    /// accept(2), accept4(2).
-    #[doc(alias = "accept4")]
-    pub fn accept(&self) -> Result<(Self, Option<Addr>)> {
-        self.accept_with(Mode::Block)
-    }
-
-    /// The same, with the mode that the new socket shall have; no further call is made for it.
-    ///
-    /// # Errors
-    /// As [`Socket::accept`].
-    pub fn accept_with(&self, mode: Mode) -> Result<(Self, Option<Addr>)> {
-        let mut addr = RawAddr::empty();
-        let nonblocking = mode != Mode::Block;
-        let fd = retry(
-            self.as_fd(),
-            self.patience(),
-            Until::Readable,
-            "accept",
-            || sys::socket::accept(self.as_fd(), nonblocking, &mut addr),
-        )?;
-        Ok((
-            Self::from_parts(fd, mode, self.family, self.kind, self.protocol),
-            addr.decode_peer(),
-        ))
-    }
-
-    /// Connects to a peer; for datagrams, chooses whom `send` means.
-    ///
-    /// After a failure the socket is spent: make a new one for the next try.
-    ///
-    /// # Errors
-    /// `ECONNREFUSED`: nobody listens there. `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT` (the
-    /// network's answer) or [`Error::TimedOut`] (the caller's limit). On a non-blocking socket
-    /// `EINPROGRESS`: when it becomes writable, [`Socket::take_error`] tells how it went; a
-    /// non-blocking Unix socket answers `EAGAIN` when the listener's queue is full, and is not
-    /// queued.
-    ///
-    /// # References
-    /// connect(2).
-    pub fn connect(&self, addr: &Addr) -> Result<()> {
-        match self.connect_raw(addr) {
-            Ok(()) => Ok(()),
-            Err(Error::Os {
-                errno,
-                call,
-                addr: None,
-            }) => Err(Error::at(call, errno, addr)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Connects like [`Socket::connect`], but answers the kernel's number instead of an error:
-    /// `None` for success, `EAGAIN` for the end of the time limit (as Python's `connect_ex`).
-    ///
-    /// # Errors
-    /// What is no answer of the kernel about the connection.
-    #[doc(alias = "connect")]
-    pub fn connect_ex(&self, addr: &Addr) -> Result<Option<Errno>> {
-        match self.connect_raw(addr) {
-            Ok(()) => Ok(None),
-            Err(Error::TimedOut { .. }) => Ok(Some(Errno::EAGAIN)),
-            Err(error) => error.errno().map(Some).ok_or(error),
-        }
-    }
-
-    fn connect_raw(&self, addr: &Addr) -> Result<()> {
-        if let (Family::UNIX, Mode::Within(limit)) = (self.family, self.mode()) {
-            return self.connect_unix_within(addr, Deadline::within(limit));
-        }
-        let deadline = match self.patience() {
-            Patience::Kernel => Deadline::NEVER,
-            Patience::None => {
-                return sys::socket::connect(self.as_fd(), &RawAddr::encode(addr))
-                    .map_err(|errno| Error::os("connect", errno));
-            }
-            Patience::Until(deadline) => deadline,
-        };
-        let raw = RawAddr::encode(addr);
-        loop {
-            match sys::socket::connect(self.as_fd(), &raw) {
-                Ok(()) => return Ok(()),
-                // A Unix socket that waited at a full queue has no connection under way.
-                Err(Errno::EINTR) if self.family == Family::UNIX => {}
-                // An internet one has, also after a signal: calling again would be an error.
-                Err(Errno::EINPROGRESS | Errno::EINTR) => break,
-                Err(errno) => return Err(Error::os("connect", errno)),
-            }
-        }
-        wait_ready(self.as_fd(), Until::Writable, deadline, "connect")?;
-        match self.get(opt::PendingError)? {
-            None => Ok(()),
-            Some(errno) => Err(Error::os("connect", errno)),
-        }
-    }
-
-    /// A Unix listener with a full queue answers a non-blocking connect with `EAGAIN` and does
-    /// not queue it, and poll(2) then tells nothing: only a blocking connect waits, bounded by
-    /// `SO_SNDTIMEO`.
-    fn connect_unix_within(&self, addr: &Addr, deadline: Deadline) -> Result<()> {
-        let raw = RawAddr::encode(addr);
-        let fd = self.as_fd();
-        let nonblocking = |on| {
-            sys::socket::set_nonblocking(fd, on).map_err(|errno| Error::os("ioctl FIONBIO", errno))
-        };
-        let attempt = || loop {
-            let left = deadline.left();
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::TimedOut { call: "connect" });
-            }
-            self.set(opt::SendTimeout, left)?;
-            match sys::socket::connect(fd, &raw) {
-                Ok(()) => return Ok(()),
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
-                Err(errno) => return Err(Error::os("connect", errno)),
-            }
-        };
-        nonblocking(false)?;
-        let result = attempt();
-        // What there was before comes back whatever happened.
-        let restored = self
-            .set(opt::SendTimeout, None)
-            .and_then(|()| nonblocking(true));
-        result.and(restored)
+        sys::socket::listen(self.as_fd(), backlog).map_err(|errno| self.failure("listen", errno))
     }
 
     /// Ends sending, receiving or both, for all holders of the socket.
@@ -339,23 +241,8 @@ impl Socket {
     /// # References
     /// shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        sys::socket::shutdown(self.as_fd(), how.raw()).map_err(|errno| Error::os("shutdown", errno))
-    }
-
-    /// Closes the socket and tells how that went; going out of scope closes it silently.
-    ///
-    /// # Errors
-    /// `EIO` and the like. The descriptor is closed all the same.
-    ///
-    /// # References
-    /// close(2).
-    pub fn close(self) -> Result<()> {
-        match sys::socket::close(self.fd) {
-            // Linux has closed the descriptor when a signal comes, and a reset by the peer is no
-            // failure to close.
-            Ok(()) | Err(Errno::EINTR | Errno::ECONNRESET) => Ok(()),
-            Err(errno) => Err(Error::os("close", errno)),
-        }
+        sys::socket::shutdown(self.as_fd(), how.raw())
+            .map_err(|errno| self.failure("shutdown", errno))
     }
 
     /// The socket's own address.
@@ -368,7 +255,7 @@ impl Socket {
     #[doc(alias = "getsockname")]
     pub fn local_addr(&self) -> Result<Addr> {
         sys::socket::getsockname(self.as_fd())
-            .map_err(|errno| Error::os("getsockname", errno))?
+            .map_err(|errno| self.failure("getsockname", errno))?
             .decode()
             .ok_or_else(|| Error::Invalid("the kernel told no address for this socket".into()))
     }
@@ -383,85 +270,8 @@ impl Socket {
     #[doc(alias = "getpeername")]
     pub fn peer_addr(&self) -> Result<Option<Addr>> {
         let raw = sys::socket::getpeername(self.as_fd())
-            .map_err(|errno| Error::os("getpeername", errno))?;
+            .map_err(|errno| self.failure("getpeername", errno))?;
         Ok(raw.decode_peer())
-    }
-
-    /// A second handle to the same socket. It begins with this one's mode; whether calls block is
-    /// a property that both share in the kernel, so do not give them different modes later.
-    ///
-    /// # Errors
-    /// `EMFILE` when descriptors have run out.
-    #[doc(alias = "dup")]
-    pub fn try_clone(&self) -> Result<Self> {
-        let fd = self.fd.try_clone().map_err(|error| {
-            Error::os(
-                "fcntl F_DUPFD_CLOEXEC",
-                Errno::from_raw(error.raw_os_error().unwrap_or(0)),
-            )
-        })?;
-        Ok(Self::from_parts(
-            fd,
-            self.mode(),
-            self.family,
-            self.kind,
-            self.protocol,
-        ))
-    }
-
-    /// Reads an option.
-    ///
-    /// # Errors
-    /// `ENOPROTOOPT` for an option that this family or kernel does not have.
-    ///
-    /// # References
-    /// getsockopt(2).
-    #[doc(alias = "getsockopt")]
-    pub fn get<O: GetOpt>(&self, _option: O) -> Result<O::Value> {
-        let mut value = [0; opt::VALUE_BYTES_MAX];
-        let (room, _) = value.split_at_mut(O::BYTES.min(opt::VALUE_BYTES_MAX));
-        let len = sys::socket::getsockopt(self.as_fd(), O::LEVEL.raw(), O::NAME, room)
-            .map_err(|errno| Error::os(O::LABEL, errno))?;
-        room.get(..len).and_then(O::decode).ok_or_else(|| {
-            Error::Invalid(format!("{}: the kernel's answer has {len} bytes", O::LABEL))
-        })
-    }
-
-    /// Sets an option.
-    ///
-    /// # Errors
-    /// `ENOPROTOOPT` for an option that this family or kernel does not have, `EINVAL` for a value
-    /// out of range, `EPERM` without the right to it.
-    ///
-    /// # References
-    /// setsockopt(2).
-    #[doc(alias = "setsockopt")]
-    pub fn set<O: SetOpt>(&self, _option: O, value: O::Value) -> Result<()> {
-        sys::socket::setsockopt(
-            self.as_fd(),
-            O::LEVEL.raw(),
-            O::NAME,
-            O::encode(value).as_ref(),
-        )
-        .map_err(|errno| Error::os(O::LABEL, errno))
-    }
-
-    /// Reads any option as bytes into `value`; answers how many were written.
-    ///
-    /// # Errors
-    /// As [`Socket::get`].
-    pub fn get_raw(&self, level: crate::Level, name: i32, value: &mut [u8]) -> Result<usize> {
-        sys::socket::getsockopt(self.as_fd(), level.raw(), name, value)
-            .map_err(|errno| Error::os("getsockopt", errno))
-    }
-
-    /// Sets any option from bytes.
-    ///
-    /// # Errors
-    /// As [`Socket::set`].
-    pub fn set_raw(&self, level: crate::Level, name: i32, value: &[u8]) -> Result<()> {
-        sys::socket::setsockopt(self.as_fd(), level.raw(), name, value)
-            .map_err(|errno| Error::os("setsockopt", errno))
     }
 
     /// Takes the next pending error off the socket, clearing it: how a non-blocking connect went.
@@ -473,7 +283,13 @@ impl Socket {
         self.get(opt::PendingError)
     }
 
+    /// The error of a failed call on this socket.
+    pub(crate) fn failure(&self, call: &'static str, errno: Errno) -> Error {
+        lease::failure(self.fd.as_fd(), call, errno)
+    }
+
     /// How a call of this socket waits.
+    #[inline]
     pub(crate) fn patience(&self) -> Patience {
         match self.mode.load(Ordering::Relaxed) {
             MODE_BLOCK => Patience::Kernel,
@@ -483,15 +299,49 @@ impl Socket {
     }
 }
 
+/// The kernel's error for a call on an address names the address.
+#[cold]
+pub(crate) fn about(raw: &RawAddr, error: Error) -> Error {
+    match error {
+        Error::Os {
+            errno,
+            call,
+            addr: None,
+        } => Error::Os {
+            errno,
+            call,
+            addr: raw.decode().map(Box::new),
+        },
+        error => error,
+    }
+}
+
+/// Why there is no socket: a family that the kernel lacks is told by its name.
+fn not_made(call: &'static str, family: Family, errno: Errno) -> Error {
+    if errno == Errno::EAFNOSUPPORT {
+        Error::UnsupportedFamily(family)
+    } else {
+        Error::os(call, errno)
+    }
+}
+
 /// Takes a type apart: socket(2) lets flags of creation travel with it.
 fn kind_and_mode(kind: Kind) -> (Kind, Mode) {
-    let mode = if kind.raw() & libc::SOCK_NONBLOCK == 0 {
-        Mode::Block
-    } else {
+    let mode = if kind.is_nonblocking() {
         Mode::NonBlock
+    } else {
+        Mode::for_new_sockets()
     };
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    (Kind::from_raw(kind.raw() & !flags), mode)
+    (kind.without_flags(), mode)
+}
+
+/// Puts it together again as the mode demands.
+fn kind_with_mode(kind: Kind, mode: Mode) -> i32 {
+    if mode == Mode::Block {
+        kind.raw()
+    } else {
+        kind.raw() | libc::SOCK_NONBLOCK
+    }
 }
 
 fn mode_to_raw(mode: Mode) -> u64 {
@@ -506,14 +356,48 @@ fn mode_to_raw(mode: Mode) -> u64 {
     }
 }
 
+#[inline]
+fn mode_from_raw(raw: u64) -> Mode {
+    match raw {
+        MODE_BLOCK => Mode::Block,
+        0 => Mode::NonBlock,
+        nanos => Mode::Within(Duration::from_nanos(nanos)),
+    }
+}
+
+/// The mode of sockets that are made without one being said, process-wide.
+static MODE_FOR_NEW: AtomicU64 = AtomicU64::new(MODE_BLOCK);
+
+impl Mode {
+    /// The mode of new sockets: of [`Socket::new`], [`Socket::pair`] and [`Socket::accept`].
+    /// [`Mode::Block`] unless the program has chosen another.
+    #[doc(alias = "getdefaulttimeout")]
+    #[must_use]
+    pub fn for_new_sockets() -> Self {
+        mode_from_raw(MODE_FOR_NEW.load(Ordering::Relaxed))
+    }
+
+    /// Chooses the mode of sockets that will be made from now on, everywhere in the process. A
+    /// matter of the program: no library should do it.
+    #[doc(alias = "setdefaulttimeout")]
+    pub fn set_for_new_sockets(self) {
+        MODE_FOR_NEW.store(mode_to_raw(self), Ordering::Relaxed);
+    }
+}
+
 impl AsFd for Socket {
+    /// The descriptor. It stays open as long as the borrow lasts even if another thread closes
+    /// the socket meanwhile: then its number stands for an inert file, on which every call fails
+    /// with `EBADF`.
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
 impl From<Socket> for OwnedFd {
-    /// Gives the descriptor away, in the blocking mode that it has.
+    /// Gives the descriptor away, in the blocking mode that it has. That of a closed socket is
+    /// good for nothing but closing.
     fn from(socket: Socket) -> Self {
         socket.fd
     }

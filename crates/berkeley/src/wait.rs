@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::Hook;
+use crate::lease::{self, Watch};
 use crate::sys;
 
 /// How a socket's calls wait, as Python's `settimeout` defines it.
@@ -94,65 +96,193 @@ impl Patience {
 /// poll(2) can call a descriptor ready whose next call would still wait: another thread was
 /// faster, or the full queue is that of the receiver whom an unconnected Unix datagram is meant
 /// for, which poll(2) does not look at. Such a wait goes on in small steps, and it ends in time.
+///
+/// A wait ends when the socket is closed in another thread ([`Error::Closed`]).
 #[inline]
 pub(crate) fn retry<T>(
     fd: BorrowedFd<'_>,
     patience: Patience,
     until: Until,
     call: &'static str,
-    mut attempt: impl FnMut() -> Result<T, Errno>,
+    attempt: impl FnMut() -> Result<T, Errno>,
 ) -> Result<T> {
-    let mut has_waited = false;
+    let wait = Wait { fd, until, call };
+    drive(wait, || patience, attempt, sys::event::poll, || Ok(()))
+}
+
+/// Goes on where a first attempt has failed with `first`, with a hook around each system call.
+#[cold]
+#[inline(never)]
+pub(crate) fn go_on<T: Send, H: Hook>(
+    hook: &H,
+    wait: Wait<'_>,
+    first: Errno,
+    patience: impl FnMut() -> Patience,
+    mut attempt: impl FnMut() -> Result<T, Errno> + Send,
+) -> Result<T> {
+    let mut first = Some(first);
+    drive(
+        wait,
+        patience,
+        || match first.take() {
+            Some(errno) => Err(errno),
+            None => hook.blocking(&mut attempt),
+        },
+        |fds, limit_ms| hook.blocking(|| sys::event::poll(fds, limit_ms)),
+        || hook.interrupted(),
+    )
+}
+
+/// What a call waits for, and under which name it fails.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    pub(crate) until: Until,
+    pub(crate) call: &'static str,
+}
+
+#[inline]
+fn drive<T>(
+    wait: Wait<'_>,
+    mut patience: impl FnMut() -> Patience,
+    mut attempt: impl FnMut() -> Result<T, Errno>,
+    mut poll: impl FnMut(&mut [libc::pollfd], i32) -> Result<usize, Errno>,
+    mut interrupted: impl FnMut() -> Result<()>,
+) -> Result<T> {
+    let mut waited = None;
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            Err(Errno::EINTR) => {}
-            Err(errno) if errno.is_would_block() => match patience {
-                Patience::Kernel | Patience::None => return Err(Error::os(call, errno)),
-                Patience::Until(deadline) => {
-                    if has_waited {
-                        if deadline.has_passed() {
-                            return Err(Error::TimedOut { call });
-                        }
-                        pause();
-                    }
-                    wait_ready(fd, until, deadline, call)?;
-                    has_waited = true;
-                }
-            },
-            Err(errno) => return Err(Error::os(call, errno)),
+            Err(errno) => {
+                let poll = &mut poll as &mut Poll<'_>;
+                overcome(
+                    wait,
+                    errno,
+                    &mut waited,
+                    &mut patience,
+                    poll,
+                    &mut interrupted,
+                )?;
+            }
         }
     }
 }
 
+/// poll(2), perhaps with a hook around it.
+type Poll<'a> = dyn FnMut(&mut [libc::pollfd], i32) -> Result<usize, Errno> + 'a;
+
+/// Does what a failed attempt asks for before the next one, or gives up.
+#[cold]
+fn overcome(
+    wait: Wait<'_>,
+    errno: Errno,
+    waited: &mut Option<Deadline>,
+    patience: &mut dyn FnMut() -> Patience,
+    poll: &mut Poll<'_>,
+    interrupted: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
+    let Wait { fd, call, .. } = wait;
+    if errno == Errno::EINTR {
+        return interrupted();
+    }
+    if !errno.is_would_block() {
+        return Err(lease::failure(fd, call, errno));
+    }
+    let deadline = match *waited {
+        Some(deadline) if deadline.has_passed() => return Err(Error::TimedOut { call }),
+        Some(deadline) => {
+            pause(poll);
+            deadline
+        }
+        None => match patience() {
+            Patience::Kernel | Patience::None => return Err(Error::os(call, errno)),
+            Patience::Until(deadline) => deadline,
+        },
+    };
+    *waited = Some(deadline);
+    wait_until(wait, deadline, poll, interrupted)
+}
+
 /// Waits a millisecond (less if a signal comes), where there is no event to wait for.
-pub(crate) fn pause() {
+fn pause(poll: &mut Poll<'_>) {
     // With no descriptors there is nothing to be told: neither the count nor a signal matters.
-    let _answer = sys::event::poll(&mut [], 1);
+    let _answer = poll(&mut [], 1);
+}
+
+/// The same for those who wait for something else than a descriptor.
+pub(crate) fn nap() {
+    pause(&mut sys::event::poll);
 }
 
 /// Waits until the descriptor is ready, or has failed, which the next call will tell.
-pub(crate) fn wait_ready(
+pub(crate) fn wait_ready<H: Hook>(hook: &H, wait: Wait<'_>, deadline: Deadline) -> Result<()> {
+    wait_until(
+        wait,
+        deadline,
+        &mut |fds, limit_ms| hook.blocking(|| sys::event::poll(fds, limit_ms)),
+        &mut || hook.interrupted(),
+    )
+}
+
+/// [`wait_ready`] without a hook.
+pub(crate) fn wait_plainly(
     fd: BorrowedFd<'_>,
     until: Until,
     deadline: Deadline,
     call: &'static str,
 ) -> Result<()> {
+    wait_ready(&(), Wait { fd, until, call }, deadline)
+}
+
+fn wait_until(
+    Wait { fd, until, call }: Wait<'_>,
+    deadline: Deadline,
+    poll: &mut Poll<'_>,
+    interrupted: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
     let events = match until {
         Until::Readable => libc::POLLIN,
         Until::Writable => libc::POLLOUT,
     };
-    let mut fds = [libc::pollfd {
+    let watch = Watch::over(fd);
+    let counter = watch.counter();
+    let entry = |fd: BorrowedFd<'_>, events| libc::pollfd {
         fd: fd.as_raw_fd(),
         events,
         revents: 0,
-    }];
+    };
+    // poll(2) passes over a negative number.
+    let none = libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    };
+    let end = counter.map_or(none, |counter| entry(counter, libc::POLLIN));
+    let mut fds = [entry(fd, events), end];
     loop {
-        match sys::event::poll(&mut fds, deadline.left_ms()) {
+        let left = deadline.left_ms();
+        let limit = match counter {
+            None if left == -1 || left > lease::UNWATCHED_WAIT_MS_MAX => {
+                lease::UNWATCHED_WAIT_MS_MAX
+            }
+            _ => left,
+        };
+        match poll(&mut fds, limit) {
             Ok(0) if deadline.has_passed() => return Err(Error::TimedOut { call }),
-            // Woken early: the wait was longer than one poll(2) can be, or a signal came.
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(()),
+            // Woken early: the wait was longer than one poll(2) can be, or was cut in pieces.
+            Ok(0) => {}
+            Err(Errno::EINTR) => interrupted()?,
+            Ok(_) if fds[0].revents != 0 => return Ok(()),
+            Ok(_) => {
+                // Raised by the closing of this socket, or, late, of one that was waited for
+                // before.
+                if let Some(counter) = counter {
+                    sys::event::eventfd_lower(counter);
+                }
+                if sys::life::is_inert(fd) {
+                    return Err(Error::Closed { call });
+                }
+            }
             Err(errno) => return Err(Error::os("poll", errno)),
         }
     }

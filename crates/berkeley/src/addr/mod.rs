@@ -1,12 +1,31 @@
 //! Addresses of sockets, each family with its own form.
 
+mod alg;
+mod bluetooth;
+mod can;
+mod form;
+mod inet;
+mod link;
+mod local;
 mod raw;
+mod rxrpc;
+mod text;
+mod tipc;
+mod to_addr;
 mod unix;
 
-use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-pub(crate) use raw::RawAddr;
+pub use alg::AlgAddr;
+pub use bluetooth::{BluetoothAddr, DeviceAddr};
+pub use can::CanAddr;
+pub use link::{PacketAddr, XdpAddr};
+pub use local::{MctpAddr, NetlinkAddr, QipcrtrAddr, VsockAddr};
+pub(crate) use raw::{RAW_ADDR_BYTES, RawAddr};
+pub use rxrpc::RxrpcAddr;
+pub use tipc::{TipcAddr, TipcScope};
+pub use to_addr::ToAddr;
+pub(crate) use to_addr::{encode, encode_into};
 pub use unix::UnixAddr;
 
 use crate::kinds::Family;
@@ -20,6 +39,17 @@ use crate::kinds::Family;
 /// assert_eq!(addr.family(), Family::INET6);
 /// assert_eq!(addr.to_string(), "[::1]:8000");
 /// ```
+///
+/// Each form is written and read as text ([`core::fmt::Display`], [`core::str::FromStr`]; its own
+/// page tells how), for a Unix name also without the word `unix:` where it begins with `/`, `./`,
+/// `../` or `@`, and `[fe80::1%eth0]:80` with a zone's name. An IPv6 address's flow information is
+/// not part of its text (RFC 4007 §11, RFC 5952).
+///
+/// Sockets of [`Family::RDS`] and [`Family::SMC`] have addresses of the internet families, those
+/// of [`Family::KCM`] none.
+///
+/// An address as large as this is moved rarely: the calls of a [`crate::Socket`] take it by
+/// reference, or one of the forms themselves ([`ToAddr`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Addr {
@@ -29,6 +59,28 @@ pub enum Addr {
     Inet6(SocketAddrV6),
     /// A name between processes of one machine, unix(7).
     Unix(UnixAddr),
+    /// A cipher or a hash of the kernel.
+    Alg(AlgAddr),
+    /// A Bluetooth device.
+    Bluetooth(BluetoothAddr),
+    /// An interface of a controller area network, with identifiers.
+    Can(CanAddr),
+    /// A part of a machine, by its management.
+    Mctp(MctpAddr),
+    /// The kernel or another program, netlink(7).
+    Netlink(NetlinkAddr),
+    /// An interface, packet(7).
+    Packet(PacketAddr),
+    /// A processor of a device.
+    Qipcrtr(QipcrtrAddr),
+    /// A service of Rx calls.
+    Rxrpc(RxrpcAddr),
+    /// A service in a cluster, tipc(7).
+    Tipc(TipcAddr),
+    /// A virtual machine and a port, vsock(7).
+    Vsock(VsockAddr),
+    /// A queue of an interface.
+    Xdp(XdpAddr),
     /// An address of a family that has no form of its own here, as the kernel wrote it.
     Other {
         /// The family.
@@ -46,6 +98,17 @@ impl Addr {
             Self::Inet(_) => Family::INET,
             Self::Inet6(_) => Family::INET6,
             Self::Unix(_) => Family::UNIX,
+            Self::Alg(_) => Family::ALG,
+            Self::Bluetooth(_) => Family::BLUETOOTH,
+            Self::Can(_) => Family::CAN,
+            Self::Mctp(_) => Family::MCTP,
+            Self::Netlink(_) => Family::NETLINK,
+            Self::Packet(_) => Family::PACKET,
+            Self::Qipcrtr(_) => Family::QIPCRTR,
+            Self::Rxrpc(_) => Family::RXRPC,
+            Self::Tipc(_) => Family::TIPC,
+            Self::Vsock(_) => Family::VSOCK,
+            Self::Xdp(_) => Family::XDP,
             Self::Other { family, .. } => *family,
         }
     }
@@ -126,30 +189,29 @@ impl Addr {
             _ => None,
         }
     }
-}
 
-impl fmt::Display for Addr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inet(addr) => addr.fmt(f),
-            Self::Inet6(addr) => addr.fmt(f),
-            Self::Unix(addr) => addr.fmt(f),
-            Self::Other { family, bytes } => write!(f, "{family:?} {bytes:02x?}"),
-        }
+    /// The address in the kernel's layout (`struct sockaddr_*`), with as many bytes as belong to
+    /// it: for interfaces that this library does not know.
+    ///
+    /// ```
+    /// use berkeley::{Addr, NetlinkAddr};
+    ///
+    /// let addr = Addr::from(NetlinkAddr { pid: 7, groups: 1 });
+    /// let bytes = addr.to_sockaddr();
+    /// assert_eq!(bytes.len(), 12);
+    /// assert_eq!(Addr::from_sockaddr(&bytes), Some(addr));
+    /// ```
+    #[must_use]
+    #[doc(alias = "sockaddr")]
+    pub fn to_sockaddr(&self) -> Vec<u8> {
+        RawAddr::encode(self).as_bytes().to_vec()
     }
-}
 
-impl From<SocketAddr> for Addr {
-    fn from(addr: SocketAddr) -> Self {
-        match addr {
-            SocketAddr::V4(addr) => Self::Inet(addr),
-            SocketAddr::V6(addr) => Self::Inet6(addr),
-        }
-    }
-}
-
-impl From<UnixAddr> for Addr {
-    fn from(addr: UnixAddr) -> Self {
-        Self::Unix(addr)
+    /// Reads an address in the kernel's layout. What is too short for its family, or has another
+    /// form, is kept as [`Addr::Other`]; bytes beyond the 128 that an address can have are not
+    /// looked at. `None` for no bytes and for [`Family::UNSPEC`].
+    #[must_use]
+    pub fn from_sockaddr(bytes: &[u8]) -> Option<Self> {
+        RawAddr::from_bytes(bytes).decode()
     }
 }

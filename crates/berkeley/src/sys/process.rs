@@ -1,5 +1,5 @@
-//! Limits of the process.
-#![expect(unsafe_code, reason = "getrlimit(2) and setrlimit(2)")]
+//! What belongs to the process and its threads: limits, and the last error number.
+#![expect(unsafe_code, reason = "getrlimit(2), setrlimit(2) and errno(3)")]
 
 use super::check;
 use crate::errno::Errno;
@@ -22,4 +22,13 @@ pub(crate) fn set_descriptor_limits(soft: u64, hard: u64) -> Result<(), Errno> {
     };
     // SAFETY: `limits` is live and only read.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) }).map(drop)
+}
+
+/// The calling thread's `errno`.
+#[inline]
+pub(crate) fn last_errno() -> libc::c_int {
+    // SAFETY: the function takes nothing, and answers the place of the thread's own number.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: that place is valid for as long as the thread runs, and no other thread uses it.
+    unsafe { *place }
 }

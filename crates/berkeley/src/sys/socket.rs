@@ -7,7 +7,7 @@
 use core::ffi::{c_int, c_void};
 use core::mem;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{check, check_len};
 use crate::addr::RawAddr;
@@ -20,7 +20,7 @@ const RAW_ADDR_LEN: libc::socklen_t = 128;
 const _: () = assert!(RAW_ADDR_LEN as usize == size_of::<libc::sockaddr_storage>());
 
 /// The length of an option's value; what is longer than the kernel can say is refused by it.
-fn socklen(len: usize) -> libc::socklen_t {
+pub(super) fn socklen(len: usize) -> libc::socklen_t {
     libc::socklen_t::try_from(len).unwrap_or(libc::socklen_t::MAX)
 }
 
@@ -64,6 +64,7 @@ pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: c_int) -> Result<(), Errno> {
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
+#[inline]
 pub(crate) fn accept(
     fd: BorrowedFd<'_>,
     nonblocking: bool,
@@ -107,19 +108,14 @@ pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: c_int) -> Result<(), Errno> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
 }
 
-/// Closes a descriptor and tells how that went. It is closed even where an error is told.
-pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
-    // SAFETY: the descriptor was owned, and `into_raw_fd` has given that up, so this is the only
-    // close(2) of it.
-    check(unsafe { libc::close(fd.into_raw_fd()) }).map(drop)
-}
-
+#[inline]
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: c_int) -> Result<usize, Errno> {
     let flags = flags | libc::MSG_NOSIGNAL;
     // SAFETY: `data` lives for the call, which reads at most `data.len()` bytes of it.
     check_len(unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) })
 }
 
+#[inline]
 pub(crate) fn sendto(
     fd: BorrowedFd<'_>,
     data: &[u8],
@@ -161,31 +157,11 @@ pub(crate) fn send_gathered(
     })
 }
 
+#[inline]
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> Result<usize, Errno> {
     // SAFETY: `buf` is a live exclusive slice, and recv(2) writes at most `buf.len()` bytes to it
     // (with MSG_TRUNC it may answer more than that, but writes no more).
     check_len(unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) })
-}
-
-pub(crate) fn recvfrom(
-    fd: BorrowedFd<'_>,
-    buf: &mut [u8],
-    flags: c_int,
-    addr: &mut RawAddr,
-) -> Result<usize, Errno> {
-    addr.len = RAW_ADDR_LEN;
-    let (place, len) = (addr.bytes.as_mut_ptr().cast(), &raw mut addr.len);
-    // SAFETY: `buf` as in `recv`; `place` has the room that `len` says.
-    check_len(unsafe {
-        libc::recvfrom(
-            fd.as_raw_fd(),
-            buf.as_mut_ptr().cast(),
-            buf.len(),
-            flags,
-            place,
-            len,
-        )
-    })
 }
 
 /// Receives into many buffers with one call; at most [`IOV_MAX`] of them are filled.
@@ -214,12 +190,39 @@ pub(crate) fn getsockopt(
     name: c_int,
     value: &mut [u8],
 ) -> Result<usize, Errno> {
+    if level == libc::SOL_SOCKET && name == super::option::GET_FILTER {
+        return getsockopt_filter(fd, value);
+    }
     let mut len = socklen(value.len());
     let place: *mut c_void = value.as_mut_ptr().cast();
     // SAFETY: `place` has the room that `len` says; the kernel writes no more and stores in `len`
     // how much it wrote.
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, place, &raw mut len) })?;
     Ok(usize::try_from(len).unwrap_or(0))
+}
+
+/// `SO_GET_FILTER` is the one option whose length counts instructions of 8 bytes: taken for
+/// bytes, the kernel would write eight times as much as there is room for.
+fn getsockopt_filter(fd: BorrowedFd<'_>, value: &mut [u8]) -> Result<usize, Errno> {
+    let program = super::option::get_filter(fd)?;
+    let len = program.len() * 8;
+    let room = value.get_mut(..len).ok_or(Errno::EINVAL)?;
+    for (place, instruction) in room.chunks_exact_mut(8).zip(program) {
+        let [a, b] = instruction.code.to_ne_bytes();
+        let [c, d, e, f] = instruction.operand.to_ne_bytes();
+        let bytes = [
+            a,
+            b,
+            instruction.jump_true,
+            instruction.jump_false,
+            c,
+            d,
+            e,
+            f,
+        ];
+        place.copy_from_slice(&bytes);
+    }
+    Ok(len)
 }
 
 pub(crate) fn setsockopt(

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Barrier;
 use std::time::Duration;
@@ -164,12 +164,23 @@ fn an_address_of_another_machine_cannot_be_taken() {
     assert_eq!(error.errno(), Some(Errno::EADDRNOTAVAIL));
 }
 
+/// Leaves a socket's file without its socket. A program that another test is starting just now may
+/// still hold a copy of the socket, until it has become that program.
+fn leave_stale(path: &Path) {
+    drop(UnixListener::bind(path).unwrap());
+    let deadline = Deadline::within(Duration::from_secs(10));
+    while UnixStream::connect(path).is_ok() {
+        assert!(!deadline.has_passed(), "the socket lives on");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_socket_file_that_a_dead_process_left_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     for transport in ["unix", "unix-dgram", "unix-seqpacket"] {
-        drop(UnixDatagram::bind(&path).unwrap());
+        leave_stale(&path);
         assert!(is_socket_file(&path));
         let server = serve(&endpoint(&format!("{transport}://{}", path.display())));
         call(server.endpoint());
@@ -224,7 +235,7 @@ fn a_file_that_is_no_socket_stays_untouched() {
 
     // Nor is what a link leads to.
     let link = folder.path().join("link");
-    drop(UnixListener::bind(folder.path().join("stale")).unwrap());
+    leave_stale(&folder.path().join("stale"));
     std::os::unix::fs::symlink(folder.path().join("stale"), &link).unwrap();
     assert!(create_servers(&unix_endpoint(&link)).is_err());
     assert!(link.is_symlink() && is_socket_file(&folder.path().join("stale")));
@@ -259,7 +270,7 @@ fn of_two_servers_that_start_at_one_stale_path_exactly_one_lives() {
     let path = folder.path().join("s");
     let place = unix_endpoint(&path);
     for _round in 0..100 {
-        drop(UnixListener::bind(&path).unwrap());
+        leave_stale(&path);
         let start = Barrier::new(3);
         let mut servers: Vec<Server> = std::thread::scope(|scope| {
             let starters: Vec<_> = (0..3)

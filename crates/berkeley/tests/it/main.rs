@@ -10,11 +10,34 @@
     reason = "a panic is how a test fails"
 )]
 
+mod addresses;
+mod ancillary;
+mod batches;
+mod closing;
+mod connect;
+mod descriptors;
 mod endpoint;
+mod error_queue;
+mod examples;
+mod file;
+mod hooks;
+mod inside;
+mod interfaces;
+mod lives;
 mod modes;
+mod names;
+mod names_python;
+mod numbers;
+mod option_table;
 mod options;
+mod options_live;
+mod segments;
 mod selector_contract;
+mod sendfile;
+mod server;
+mod splice;
 mod support;
 mod tcp;
 mod udp;
 mod unix;
+mod zerocopy;

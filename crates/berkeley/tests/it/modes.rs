@@ -305,3 +305,29 @@ fn a_selector_waits_on_after_signals() {
         interrupted(0, wait, || {}).unwrap();
     }
 }
+
+#[test]
+fn whole_messages_and_batches_go_on_after_signals() {
+    use berkeley::{ControlBuf, RecvBatch};
+    use std::io::IoSliceMut;
+
+    for mode in [Mode::Block, Mode::Within(PATIENCE)] {
+        let (a, _) = udp();
+        let (b, b_addr) = udp();
+        refuse_restart(&b, libc::SO_RCVTIMEO);
+        b.set_mode(mode).unwrap();
+        let release = || {
+            a.send_to(b"data", MsgFlags::NONE, &b_addr).unwrap();
+        };
+        let one = || {
+            let mut control = ControlBuf::with_capacity(64);
+            let mut buf = [0; 16];
+            let mut buffers = [IoSliceMut::new(&mut buf)];
+            let message = b.recv_message(&mut buffers, &mut control, MsgFlags::NONE)?;
+            Ok(message.len())
+        };
+        assert_eq!(interrupted(SIGNALS, one, release).unwrap(), 4);
+        let many = || b.recv_batch(&mut RecvBatch::new(4, 16, 64), MsgFlags::NONE);
+        assert_eq!(interrupted(SIGNALS, many, release).unwrap(), 1);
+    }
+}

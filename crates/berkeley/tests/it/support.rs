@@ -205,3 +205,17 @@ impl Drop for Storm {
         self.sender.wait().unwrap();
     }
 }
+
+/// Waits until a thread of this process sleeps in the kernel.
+pub(crate) fn await_asleep(thread: &str) {
+    let start = Instant::now();
+    let mut times = 0;
+    // Once could be on the way to where it shall sleep.
+    while times < 3 {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+        let state = stat.rsplit(") ").next().unwrap().chars().next();
+        times = if state == Some('S') { times + 1 } else { 0 };
+        assert!(start.elapsed() < PATIENCE, "it does not sleep");
+        std::thread::yield_now();
+    }
+}

@@ -381,8 +381,19 @@ fn a_pipe_can_be_read_and_has_an_end() {
 
 #[test]
 fn a_family_that_the_kernel_lacks_is_unsupported() {
-    let error = Socket::new(Family::from_raw(200), Kind::STREAM, Protocol::DEFAULT).unwrap_err();
-    assert!(matches!(error, Error::Unsupported(_)), "{error:?}");
+    let (family, kind) = (Family::from_raw(200), Kind::STREAM);
+    for error in [
+        Socket::new(family, kind, Protocol::DEFAULT).unwrap_err(),
+        Socket::with_mode(family, kind, Protocol::DEFAULT, Mode::NonBlock).unwrap_err(),
+        Socket::pair(family, kind).unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, Error::UnsupportedFamily(missing) if missing == family),
+            "{error:?}"
+        );
+        assert_eq!(error.errno(), Some(Errno::EAFNOSUPPORT));
+        assert!(error.to_string().contains("Family(200)"), "{error}");
+    }
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! The internet families, IPv4 and IPv6, and zones by name.
+
+use core::mem::{offset_of, size_of};
+use std::ffi::CString;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+use super::raw::{RawAddr, field};
+use crate::error::{Error, Result};
+use crate::kinds::Family;
+use crate::sys;
+
+pub(super) const INET_BYTES: usize = size_of::<libc::sockaddr_in>();
+pub(super) const INET6_BYTES: usize = size_of::<libc::sockaddr_in6>();
+
+const _: () = {
+    assert!(offset_of!(libc::sockaddr_in, sin_port) == 2);
+    assert!(offset_of!(libc::sockaddr_in, sin_addr) == 4);
+    assert!(INET_BYTES == 16);
+    assert!(offset_of!(libc::sockaddr_in6, sin6_port) == 2);
+    assert!(offset_of!(libc::sockaddr_in6, sin6_flowinfo) == 4);
+    assert!(offset_of!(libc::sockaddr_in6, sin6_addr) == 8);
+    assert!(offset_of!(libc::sockaddr_in6, sin6_scope_id) == 24);
+    assert!(INET6_BYTES == 28);
+};
+
+#[inline]
+pub(super) fn encode(addr: &SocketAddrV4, raw: &mut RawAddr) {
+    raw.begin(Family::INET, INET_BYTES);
+    raw.put(2, &addr.port().to_be_bytes());
+    raw.put(4, &addr.ip().octets());
+}
+
+#[inline]
+pub(super) fn encode6(addr: &SocketAddrV6, raw: &mut RawAddr) {
+    raw.begin(Family::INET6, INET6_BYTES);
+    raw.put(2, &addr.port().to_be_bytes());
+    raw.put(4, &addr.flowinfo().to_be_bytes());
+    raw.put(8, &addr.ip().octets());
+    raw.put(24, &addr.scope_id().to_ne_bytes());
+}
+
+#[inline]
+pub(super) fn decode(bytes: &[u8]) -> Option<SocketAddrV4> {
+    let port = u16::from_be_bytes(field(bytes, 2)?);
+    let ip = Ipv4Addr::from(field::<4>(bytes, 4)?);
+    Some(SocketAddrV4::new(ip, port))
+}
+
+#[inline]
+pub(super) fn decode6(bytes: &[u8]) -> Option<SocketAddrV6> {
+    let port = u16::from_be_bytes(field(bytes, 2)?);
+    let flow = u32::from_be_bytes(field(bytes, 4)?);
+    let ip = Ipv6Addr::from(field::<16>(bytes, 8)?);
+    // The first form of the structure, RFC 2133, had no scope.
+    let scope = field(bytes, 24).map_or(0, u32::from_ne_bytes);
+    Some(SocketAddrV6::new(ip, port, flow, scope))
+}
+
+/// Reads `1.2.3.4:80`, `[::1]:80` and, asking `index_of` for the zone's number,
+/// `[fe80::1%eth0]:80` (RFC 4007 §11).
+pub(super) fn parse(text: &str, index_of: impl FnOnce(&str) -> Option<u32>) -> Result<super::Addr> {
+    if let Ok(addr) = text.parse::<SocketAddrV4>() {
+        return Ok(super::Addr::Inet(addr));
+    }
+    if let Ok(addr) = text.parse::<SocketAddrV6>() {
+        return Ok(super::Addr::Inet6(addr));
+    }
+    let refused = |why: &str| Error::Invalid(format!("{text:?} is no address: {why}"));
+    let (host, port) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]:"))
+        .ok_or_else(|| refused("a host's is written 192.0.2.1:80 or [2001:db8::1]:80"))?;
+    let (ip, zone) = host
+        .split_once('%')
+        .ok_or_else(|| refused("what the brackets hold is no IPv6 address"))?;
+    let ip: Ipv6Addr = ip
+        .parse()
+        .map_err(|_error| refused("what the brackets hold is no IPv6 address"))?;
+    let port = port
+        .parse()
+        .map_err(|_error| refused("its port is no number of 0 to 65535"))?;
+    let scope = match zone.parse() {
+        Ok(number) => number,
+        Err(_) => index_of(zone)
+            .filter(|index| *index != 0)
+            .ok_or_else(|| refused(&format!("there is no interface {zone:?}")))?,
+    };
+    Ok(super::Addr::Inet6(SocketAddrV6::new(ip, port, 0, scope)))
+}
+
+/// The number of an interface, by its name.
+pub(super) fn zone_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    sys::interfaces::index_of(&name).ok()
+}

@@ -1,0 +1,270 @@
+//! Many datagrams with one system call.
+
+use std::os::fd::AsFd;
+
+use crate::addr::{Addr, RawAddr};
+use crate::control::{Cmsg, Cmsgs};
+use crate::error::{Error, Result};
+use crate::kinds::{Kind, MsgFlags};
+use crate::msg::OutMessage;
+use crate::segment::Segments;
+use crate::socket::Socket;
+use crate::sys;
+use crate::sys::control::ControlBuf;
+use crate::sys::msg::{Received, RecvHeaders, SEND_BATCH_MAX};
+use crate::wait::{Patience, Until, retry};
+
+/// Room for a batch of received messages: data, sender and control messages of each. It is made
+/// once and used for every call, which then allocates nothing.
+///
+/// ```
+/// use berkeley::{Family, Kind, MsgFlags, OutMessage, Protocol, RecvBatch, Socket};
+/// use std::io::IoSlice;
+///
+/// # fn main() -> Result<(), berkeley::Error> {
+/// let socket = Socket::new(Family::INET, Kind::DGRAM, Protocol::DEFAULT)?;
+/// socket.bind("127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap())?;
+/// let addr = socket.local_addr()?;
+/// let pieces = [[IoSlice::new(b"one")], [IoSlice::new(b"two")]];
+/// let messages = pieces.each_ref().map(|pieces| OutMessage::new(pieces).to(&addr));
+/// assert_eq!(socket.send_batch(&messages, MsgFlags::NONE)?, 2);
+///
+/// let mut batch = RecvBatch::new(16, 1500, 0);
+/// assert_eq!(socket.recv_batch(&mut batch, MsgFlags::NONE)?, 2);
+/// let mut came = batch.messages();
+/// assert_eq!(came.next().unwrap().data(), b"one");
+/// assert_eq!(came.next().unwrap().addr(), Some(addr));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RecvBatch {
+    data: Box<[u8]>,
+    bytes_each: usize,
+    addrs: Box<[RawAddr]>,
+    controls: Box<[ControlBuf<'static>]>,
+    results: Box<[Received]>,
+    headers: RecvHeaders,
+    /// How many messages are in it.
+    count: usize,
+}
+
+impl RecvBatch {
+    /// Room for so many messages (at most 1,024 of which the kernel fills with one call), each
+    /// with so many bytes of data (one at least) and of control messages (possibly none).
+    #[must_use]
+    pub fn new(messages: usize, data_bytes: usize, control_bytes: usize) -> Self {
+        let bytes_each = data_bytes.max(1);
+        Self {
+            data: vec![0; messages.saturating_mul(bytes_each)].into(),
+            bytes_each,
+            addrs: vec![RawAddr::empty(); messages].into(),
+            controls: (0..messages)
+                .map(|_message| ControlBuf::with_capacity(control_bytes))
+                .collect(),
+            results: vec![Received::default(); messages].into(),
+            headers: RecvHeaders::with_capacity(messages),
+            count: 0,
+        }
+    }
+
+    /// How many messages it has room for.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.results.len()
+    }
+
+    /// How many messages are in it.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True if there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The messages that came last, in their order.
+    pub fn messages(&mut self) -> impl Iterator<Item = BatchMessage<'_>> {
+        self.data
+            .chunks_exact(self.bytes_each)
+            .zip(&self.addrs)
+            .zip(&mut self.controls)
+            .zip(&self.results)
+            .take(self.count)
+            .map(|(((data, addr), control), received)| BatchMessage {
+                data: data.get(..received.len).unwrap_or(data),
+                addr,
+                control,
+                received: *received,
+            })
+    }
+
+    /// Forgets the messages; descriptors that nobody took are closed.
+    pub fn clear(&mut self) {
+        for control in self.controls.iter_mut().take(self.count) {
+            control.clear();
+        }
+        self.count = 0;
+    }
+}
+
+/// One message of a [`RecvBatch`].
+#[derive(Debug)]
+pub struct BatchMessage<'a> {
+    data: &'a [u8],
+    addr: &'a RawAddr,
+    control: &'a mut ControlBuf<'static>,
+    received: Received,
+}
+
+impl<'a> BatchMessage<'a> {
+    /// The data.
+    #[must_use]
+    pub const fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// The datagrams that the kernel has put together in this one (`UDP_GRO`); just one
+    /// otherwise.
+    pub fn segments(&mut self) -> Segments<'a> {
+        let size = self.control().find_map(|item| match item {
+            Cmsg::SegmentBytes(bytes) => Some(bytes),
+            _ => None,
+        });
+        Segments::new(self.data, size)
+    }
+
+    /// The length of the message; with [`MsgFlags::TRUNC`] the real one, which may be more than
+    /// there are data.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.received.len
+    }
+
+    /// True for an empty datagram.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.received.len == 0
+    }
+
+    /// What the kernel says about the message.
+    #[must_use]
+    pub const fn flags(&self) -> MsgFlags {
+        MsgFlags::from_raw(self.received.flags)
+    }
+
+    /// True if it was longer than its room: the rest is lost.
+    #[must_use]
+    pub const fn is_truncated(&self) -> bool {
+        self.received.flags & libc::MSG_TRUNC != 0
+    }
+
+    /// True if control messages were lost.
+    #[must_use]
+    pub const fn is_control_truncated(&self) -> bool {
+        self.received.flags & libc::MSG_CTRUNC != 0
+    }
+
+    /// The sender; `None` for one without a name.
+    #[must_use]
+    pub fn addr(&self) -> Option<Addr> {
+        self.addr.decode_peer()
+    }
+
+    /// The control messages.
+    pub fn control(&mut self) -> Cmsgs<'_> {
+        self.control.cmsgs()
+    }
+}
+
+impl Socket {
+    /// Sends many datagrams, up to 32 with each system call, and answers how many went: at least
+    /// one. If those are not all, the next one met an error or would have had to wait: send the
+    /// rest again to learn which.
+    ///
+    /// # Errors
+    /// As [`Socket::send_message`], for the first datagram; [`Error::Invalid`] on a stream, where
+    /// a part of a message would be no better than none.
+    ///
+    /// # References
+    /// sendmmsg(2).
+    #[doc(alias = "sendmmsg")]
+    pub fn send_batch(&self, messages: &[OutMessage<'_>], flags: MsgFlags) -> Result<usize> {
+        if self.kind() == Kind::STREAM {
+            return Err(Error::Invalid("a stream has no messages to batch".into()));
+        }
+        let mut patience = self.patience_of(flags);
+        let mut sent = 0;
+        for chunk in messages.chunks(SEND_BATCH_MAX) {
+            let mut addrs = [const { RawAddr::empty() }; SEND_BATCH_MAX];
+            for (raw, message) in addrs.iter_mut().zip(chunk) {
+                if let Some(addr) = message.addr {
+                    *raw = RawAddr::encode(addr);
+                }
+            }
+            let step = retry(self.as_fd(), patience, Until::Writable, "sendmmsg", || {
+                let parts = chunk.iter().zip(&addrs).map(|(message, raw)| {
+                    let raw = message.addr.is_some().then_some(raw);
+                    (message.pieces, raw, message.control)
+                });
+                sys::msg::sendmmsg(self.as_fd(), parts, flags.raw())
+            });
+            match step {
+                Ok(count) => sent += count,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_told_next_time) => return Ok(sent),
+            }
+            if sent % SEND_BATCH_MAX != 0 {
+                return Ok(sent);
+            }
+            if matches!(patience, Patience::Until(_)) {
+                patience = Patience::None;
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Receives the messages that are there, as many as the batch has room for, and answers how
+    /// many: at least one, for which it waits as the socket's mode says. What the batch held
+    /// before is forgotten.
+    ///
+    /// # Errors
+    /// As [`Socket::recv_from`]; an error behind the first message is told by the next call.
+    ///
+    /// # References
+    /// recvmmsg(2), whose own time limit is not used: the kernel looks at it only when a datagram
+    /// comes.
+    #[doc(alias = "recvmmsg")]
+    pub fn recv_batch(&self, batch: &mut RecvBatch, flags: MsgFlags) -> Result<usize> {
+        batch.clear();
+        let RecvBatch {
+            data,
+            bytes_each,
+            addrs,
+            controls,
+            results,
+            headers,
+            count,
+        } = batch;
+        *count = retry(
+            self.as_fd(),
+            self.patience_of(flags),
+            Until::Readable,
+            "recvmmsg",
+            || {
+                headers.recvmmsg(
+                    self.as_fd(),
+                    data.chunks_exact_mut(*bytes_each),
+                    addrs,
+                    controls,
+                    results,
+                    flags.raw(),
+                )
+            },
+        )?;
+        Ok(*count)
+    }
+}

@@ -1,0 +1,184 @@
+//! Connecting, and undoing it.
+
+use std::os::fd::AsFd;
+
+use crate::addr::{self, RawAddr, ToAddr};
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::hook::{Hook, Hooked};
+use crate::kinds::{Family, MsgFlags};
+use crate::lease::failure;
+use crate::opt;
+use crate::socket::{Socket, about};
+use crate::sys;
+use crate::wait::{Deadline, Mode, Patience, Until, wait_ready};
+
+/// Bytes of the address that dissolves an association: a whole `struct sockaddr`.
+const SOCKADDR_BYTES: libc::socklen_t = 16;
+const _: () = assert!(size_of::<libc::sockaddr>() == SOCKADDR_BYTES as usize);
+
+impl Socket {
+    /// Connects to a peer; for datagrams, chooses whom `send` means.
+    ///
+    /// After a failure the socket is spent: make a new one for the next try.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED`: nobody listens there. `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT` (the
+    /// network's answer) or [`Error::TimedOut`] (the caller's limit). On a non-blocking socket
+    /// `EINPROGRESS`: when it becomes writable, [`Socket::take_error`] tells how it went; a
+    /// non-blocking Unix socket answers `EAGAIN` when the listener's queue is full, and is not
+    /// queued.
+    ///
+    /// # References
+    /// connect(2).
+    pub fn connect(&self, addr: impl ToAddr) -> Result<()> {
+        self.plain().connect(addr)
+    }
+
+    /// The same with a moment by which it has to be done, whatever the socket's mode.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`]; [`Error::TimedOut`] at the deadline.
+    pub fn connect_until(&self, addr: impl ToAddr, deadline: Deadline) -> Result<()> {
+        self.until(deadline).connect(addr)
+    }
+
+    /// Connects like [`Socket::connect`], but answers the kernel's number instead of an error:
+    /// `None` for success, `EAGAIN` for the end of the time limit (as Python's `connect_ex`).
+    ///
+    /// # Errors
+    /// What is no answer of the kernel about the connection.
+    #[doc(alias = "connect")]
+    pub fn connect_ex(&self, addr: impl ToAddr) -> Result<Option<Errno>> {
+        self.plain().connect_ex(addr)
+    }
+
+    /// Undoes a `connect`: a datagram socket hears everybody again, a TCP socket breaks its
+    /// connection (the peer sees a reset) and can be connected anew. A port that the kernel chose
+    /// goes with the association; one that was asked for by its number in `bind` stays.
+    ///
+    /// # Errors
+    /// `EAFNOSUPPORT`, `EINVAL` for families that have no such thing, such as Unix streams.
+    ///
+    /// # References
+    /// connect(2), `AF_UNSPEC`.
+    #[doc(alias = "AF_UNSPEC")]
+    pub fn disconnect(&self) -> Result<()> {
+        let mut nobody = RawAddr::empty();
+        nobody.len = SOCKADDR_BYTES;
+        sys::socket::connect(self.as_fd(), &nobody)
+            .map_err(|errno| failure(self.as_fd(), "connect AF_UNSPEC", errno))
+    }
+}
+
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::connect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect(&self, addr: impl ToAddr) -> Result<()> {
+        let raw = addr::encode(&addr)?;
+        self.connect_raw(&raw).map_err(|error| about(&raw, error))
+    }
+
+    /// [`Socket::connect_ex`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_ex(&self, addr: impl ToAddr) -> Result<Option<Errno>> {
+        match self.connect_raw(&addr::encode(&addr)?) {
+            Ok(()) => Ok(None),
+            Err(Error::TimedOut { .. }) => Ok(Some(Errno::EAGAIN)),
+            Err(error @ Error::Interrupted { .. }) => Err(error),
+            Err(error) => error.errno().map(Some).ok_or(error),
+        }
+    }
+
+    fn connect_raw(&self, raw: &RawAddr) -> Result<()> {
+        let is_blocking = self.socket.mode() == Mode::Block;
+        match self.patience(MsgFlags::NONE) {
+            Patience::None => self.connect_once(raw),
+            Patience::Kernel => self.connect_waiting(raw, Deadline::NEVER),
+            Patience::Until(deadline) if self.socket.family() == Family::UNIX => {
+                self.connect_unix(raw, deadline, is_blocking)
+            }
+            Patience::Until(deadline) if is_blocking => {
+                self.set_nonblocking(true)?;
+                let result = self.connect_waiting(raw, deadline);
+                // What there was before comes back whatever happened.
+                result.and(self.set_nonblocking(false))
+            }
+            Patience::Until(deadline) => self.connect_waiting(raw, deadline),
+        }
+    }
+
+    fn connect_once(&self, addr: &RawAddr) -> Result<()> {
+        let fd = self.socket.as_fd();
+        self.hook
+            .blocking(|| sys::socket::connect(fd, addr))
+            .map_err(|errno| failure(fd, "connect", errno))
+    }
+
+    fn connect_waiting(&self, addr: &RawAddr, deadline: Deadline) -> Result<()> {
+        let fd = self.socket.as_fd();
+        loop {
+            match self.hook.blocking(|| sys::socket::connect(fd, addr)) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EINTR) => {
+                    self.hook.interrupted()?;
+                    // A Unix socket that waited at a full queue has no connection under way. An
+                    // internet one has, also after a signal: calling again would be an error.
+                    if self.socket.family() != Family::UNIX {
+                        break;
+                    }
+                }
+                Err(Errno::EINPROGRESS) => break,
+                Err(errno) => return Err(failure(fd, "connect", errno)),
+            }
+        }
+        wait_ready(
+            self.hook,
+            self.waiting(Until::Writable, "connect"),
+            deadline,
+        )?;
+        match self.socket.get(opt::PendingError) {
+            Ok(None) => Ok(()),
+            Ok(Some(errno)) => Err(failure(fd, "connect", errno)),
+            Err(Error::Closed { .. }) => Err(Error::Closed { call: "connect" }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A Unix listener with a full queue answers a non-blocking connect with `EAGAIN` and does
+    /// not queue it, and poll(2) then tells nothing: only a blocking connect waits, bounded by
+    /// `SO_SNDTIMEO`. Closing the socket in another thread does not end this wait.
+    fn connect_unix(&self, raw: &RawAddr, deadline: Deadline, stay_blocking: bool) -> Result<()> {
+        let fd = self.socket.as_fd();
+        let attempt = || loop {
+            let left = deadline.left();
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut { call: "connect" });
+            }
+            self.socket.set(opt::SendTimeout, left)?;
+            match self.hook.blocking(|| sys::socket::connect(fd, raw)) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EINTR) => self.hook.interrupted()?,
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(failure(fd, "connect", errno)),
+            }
+        };
+        self.set_nonblocking(false)?;
+        let result = attempt();
+        // What there was before comes back whatever happened.
+        let restored = self
+            .socket
+            .set(opt::SendTimeout, None)
+            .and_then(|()| self.set_nonblocking(!stay_blocking));
+        result.and(restored)
+    }
+
+    fn set_nonblocking(&self, on: bool) -> Result<()> {
+        let fd = self.socket.as_fd();
+        sys::socket::set_nonblocking(fd, on).map_err(|errno| failure(fd, "ioctl FIONBIO", errno))
+    }
+}

@@ -1,0 +1,52 @@
+//! What the lookups answer.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+
+use crate::kinds::{Family, Protocol};
+
+/// A host, `struct hostent`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostEntry {
+    /// The official name.
+    pub name: OsString,
+    /// Other names.
+    pub aliases: Vec<OsString>,
+    /// The family of the addresses.
+    pub family: Family,
+    /// The addresses.
+    pub addrs: Vec<IpAddr>,
+}
+
+/// A host and a service by their names, as [`super::getnameinfo`] answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NameInfo {
+    /// The host's name, or its address as text.
+    pub host: OsString,
+    /// The service's name, or its port as text.
+    pub service: OsString,
+}
+
+/// A protocol, `struct protoent`: a line of protocols(5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProtocolEntry {
+    /// The official name.
+    pub name: OsString,
+    /// Other names.
+    pub aliases: Vec<OsString>,
+    /// The number.
+    pub number: Protocol,
+}
+
+/// A service, `struct servent`: a line of services(5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServiceEntry {
+    /// The official name.
+    pub name: OsString,
+    /// Other names.
+    pub aliases: Vec<OsString>,
+    /// The port.
+    pub port: u16,
+    /// The protocol that carries it (`"tcp"`).
+    pub protocol: OsString,
+}

@@ -1,0 +1,405 @@
+//! Sending without copying (`MSG_ZEROCOPY`): the kernel reads the caller's memory, until it says
+//! that it no longer does.
+
+use core::fmt;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+use crate::addr::{Addr, RawAddr};
+use crate::control::ZeroCopyRange;
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::kinds::{Kind, Level};
+use crate::msg::QueuedError;
+use crate::socket::Socket;
+use crate::sys;
+use crate::wait::{Deadline, Patience, Until, nap, retry};
+
+mod sealed {
+    /// Bytes that stay where they are, and what they are, while their owner is kept unused.
+    #[expect(unnameable_types, reason = "nobody else may promise this")]
+    pub trait Stable {
+        fn bytes(&self) -> &[u8];
+    }
+}
+
+use sealed::Stable;
+
+/// Memory that can be given away until the kernel has sent it: it does not move with its owner,
+/// and nobody can write to it. Implemented for `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`,
+/// `Arc<Vec<u8>>` and `&'static [u8]`.
+pub trait ZeroCopyBuffer: Stable {}
+
+macro_rules! stable {
+    ($($type:ty)*) => {
+        $(
+            impl Stable for $type {
+                fn bytes(&self) -> &[u8] {
+                    self
+                }
+            }
+
+            impl ZeroCopyBuffer for $type {}
+        )*
+    };
+}
+
+stable! { Vec<u8> Box<[u8]> Arc<[u8]> Arc<Vec<u8>> &'static [u8] }
+
+/// Entries about other things that are kept until somebody asks.
+const OTHERS_MAX: usize = 64;
+
+/// A buffer that the kernel has let go of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion<B> {
+    /// The buffer.
+    pub buffer: B,
+    /// True if the kernel copied the data after all, or some of them, as it does over loopback.
+    pub is_copied: bool,
+}
+
+/// A buffer that the kernel may still read, with the numbers of the sends that it went out by.
+struct Pending<B> {
+    first: u32,
+    sends: u32,
+    open: u32,
+    is_copied: bool,
+    buffer: B,
+}
+
+impl<B> Pending<B> {
+    fn complete(&mut self, range: ZeroCopyRange) {
+        // The numbers wrap, so they are compared by their distance.
+        let low = range.first.wrapping_sub(self.first).cast_signed();
+        let high = range.last.wrapping_sub(self.first).cast_signed();
+        let last = i64::from(self.sends) - 1;
+        let count = i64::from(high).min(last) - i64::from(low).max(0) + 1;
+        if let Ok(count @ 1..) = u32::try_from(count) {
+            self.open = self.open.saturating_sub(count);
+            self.is_copied |= range.copied;
+        }
+    }
+}
+
+/// The buffers that are out. Dropping it leaks them: memory that the kernel may still send from
+/// must never serve for something else.
+struct Held<B>(VecDeque<Pending<B>>);
+
+impl<B> Drop for Held<B> {
+    fn drop(&mut self) {
+        for pending in self.0.drain(..) {
+            if pending.open > 0 {
+                Box::leak(Box::new(pending.buffer));
+            }
+        }
+    }
+}
+
+/// A socket that sends without copying, and that keeps the buffers until the kernel has let go of
+/// them.
+///
+/// This pays from some ten thousand bytes on. Over loopback the kernel copies all the same, which
+/// [`Completion::is_copied`] tells.
+///
+/// Dropping this while buffers are out leaks their memory, for the kernel may still read it:
+/// call [`ZeroCopySender::finish`] before.
+///
+/// ```
+/// use berkeley::{Deadline, Family, Kind, Protocol, Socket, ZeroCopySender};
+/// use std::{sync::Arc, time::Duration};
+///
+/// # fn main() -> Result<(), berkeley::Error> {
+/// # let server = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
+/// # server.bind("127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap())?;
+/// # server.listen(1)?;
+/// # let client = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
+/// # client.connect(&server.local_addr()?)?;
+/// let mut sender = ZeroCopySender::new(client)?;
+/// let page: Arc<[u8]> = vec![7; 50_000].into();
+/// sender.send_all(page.clone())?;
+/// let done = sender.wait_completed(Deadline::within(Duration::from_secs(10)))?.unwrap();
+/// assert_eq!(done.buffer, page);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # References
+/// The kernel's `Documentation/networking/msg_zerocopy.rst`; send(2), `MSG_ZEROCOPY`.
+#[doc(alias = "MSG_ZEROCOPY")]
+#[doc(alias = "SO_ZEROCOPY")]
+pub struct ZeroCopySender<B: ZeroCopyBuffer> {
+    socket: Socket,
+    /// The number that the kernel gives to the next send.
+    next: u32,
+    held: Held<B>,
+    others: VecDeque<QueuedError>,
+}
+
+impl<B: ZeroCopyBuffer> fmt::Debug for ZeroCopySender<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZeroCopySender")
+            .field("socket", &self.socket)
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
+    /// Turns the option on (`SO_ZEROCOPY`). The socket must not have sent without copying before:
+    /// the kernel numbers the sends of a socket, all together.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the option is on already; `EOPNOTSUPP` (`ENOTSUPP`, 524) or
+    /// `ENOPROTOOPT` for a family or protocol without it.
+    pub fn new(socket: Socket) -> Result<Self> {
+        let mut is_on = [0; 4];
+        socket.get_raw(Level::SOCKET, libc::SO_ZEROCOPY, &mut is_on)?;
+        if is_on != [0; 4] {
+            return Err(Error::Invalid(
+                "SO_ZEROCOPY is on: completions of this socket are counted elsewhere".into(),
+            ));
+        }
+        socket.set_raw(Level::SOCKET, libc::SO_ZEROCOPY, &1i32.to_ne_bytes())?;
+        Ok(Self {
+            socket,
+            next: 0,
+            held: Held(VecDeque::new()),
+            others: VecDeque::new(),
+        })
+    }
+
+    /// The socket, for everything else.
+    #[must_use]
+    pub const fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// How many buffers are not back yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.held.0.len()
+    }
+
+    /// Sends a buffer to the connected peer: all of it on a stream, as one datagram otherwise.
+    /// The buffer comes back by [`ZeroCopySender::take_completed`]. When the kernel has no room
+    /// to keep account of another one (`ENOBUFS`), its bytes are copied.
+    ///
+    /// # Errors
+    /// As [`Socket::send_all`]. What went out of the buffer comes back all the same; if nothing
+    /// did, it is dropped.
+    pub fn send_all(&mut self, buffer: B) -> Result<()> {
+        self.send_buffer(buffer, None)
+    }
+
+    /// Sends a buffer as one datagram to an address.
+    ///
+    /// # Errors
+    /// As [`Socket::send_to`].
+    pub fn send_to(&mut self, buffer: B, addr: &Addr) -> Result<()> {
+        self.send_buffer(buffer, Some(&RawAddr::encode(addr)))
+    }
+
+    fn send_buffer(&mut self, buffer: B, addr: Option<&RawAddr>) -> Result<()> {
+        let patience = self.socket.patience();
+        let first = self.next;
+        let mut sent = 0;
+        let result = loop {
+            let rest = buffer.bytes().get(sent..).unwrap_or_default();
+            match self.step(rest, addr, patience) {
+                Ok(len) => sent += len,
+                Err(cause) => break Err(cause),
+            }
+            if sent >= buffer.bytes().len() || self.socket.kind() != Kind::STREAM {
+                break Ok(());
+            }
+            if patience.has_ended() {
+                break Err(Error::TimedOut { call: "sendmsg" });
+            }
+        };
+        let sends = self.next.wrapping_sub(first);
+        if result.is_ok() || sends > 0 {
+            self.held.0.push_back(Pending {
+                first,
+                sends,
+                open: sends,
+                is_copied: sends == 0,
+                buffer,
+            });
+        }
+        result.map_err(|cause| match sent {
+            0 => cause,
+            _ => Error::Partial {
+                sent,
+                cause: Box::new(cause),
+            },
+        })
+    }
+
+    /// One system call that succeeds.
+    fn step(&mut self, rest: &[u8], addr: Option<&RawAddr>, patience: Patience) -> Result<usize> {
+        let socket = &self.socket;
+        let pieces = [IoSlice::new(rest)];
+        let send = |flags| {
+            retry(socket.as_fd(), patience, Until::Writable, "sendmsg", || {
+                sys::msg::sendmsg(socket.as_fd(), &pieces, addr, &[], flags)
+            })
+        };
+        match send(libc::MSG_ZEROCOPY) {
+            Ok(len) => {
+                // Only sends that carried something get a number.
+                self.next = self.next.wrapping_add(u32::from(len > 0));
+                Ok(len)
+            }
+            Err(Error::Os {
+                errno: Errno::ENOBUFS,
+                ..
+            }) => send(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A buffer that is back, without waiting; `None` if there is none now.
+    ///
+    /// # Errors
+    /// Those of [`Socket::recv_error`].
+    pub fn take_completed(&mut self) -> Result<Option<Completion<B>>> {
+        loop {
+            let done = self.held.0.iter().position(|pending| pending.open == 0);
+            if let Some(pending) = done.and_then(|index| self.held.0.remove(index)) {
+                return Ok(Some(Completion {
+                    buffer: pending.buffer,
+                    is_copied: pending.is_copied,
+                }));
+            }
+            match self.socket.recv_error(&mut [])? {
+                None => return Ok(None),
+                Some(queued) => self.note(queued),
+            }
+        }
+    }
+
+    /// Waits for a buffer to come back; `None` if none is out.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when the moment has come; else as
+    /// [`ZeroCopySender::take_completed`].
+    pub fn wait_completed(&mut self, deadline: Deadline) -> Result<Option<Completion<B>>> {
+        while self.pending() > 0 {
+            if let Some(done) = self.take_completed()? {
+                return Ok(Some(done));
+            }
+            if deadline.has_passed() {
+                return Err(Error::TimedOut { call: "poll" });
+            }
+            self.await_entry(deadline)?;
+        }
+        Ok(None)
+    }
+
+    /// Waits until all buffers are back, and drops them.
+    ///
+    /// # Errors
+    /// As [`ZeroCopySender::wait_completed`].
+    pub fn finish(&mut self, deadline: Deadline) -> Result<()> {
+        while self.wait_completed(deadline)?.is_some() {}
+        Ok(())
+    }
+
+    /// Entries of the error queue that were about something else, oldest first. 64 are kept.
+    pub fn take_others(&mut self) -> impl Iterator<Item = QueuedError> {
+        self.others.drain(..)
+    }
+
+    /// The socket back. Buffers that are still out are leaked.
+    #[must_use]
+    pub fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    fn note(&mut self, queued: QueuedError) {
+        match queued.error.as_ref().and_then(|error| error.zero_copy()) {
+            Some(range) => {
+                for pending in &mut self.held.0 {
+                    pending.complete(range);
+                }
+            }
+            None => {
+                if self.others.len() == OTHERS_MAX {
+                    self.others.pop_front();
+                }
+                self.others.push_back(queued);
+            }
+        }
+    }
+
+    /// Waits until the error queue may have something: poll(2) tells of it without being asked.
+    fn await_entry(&self, deadline: Deadline) -> Result<()> {
+        let mut fds = [libc::pollfd {
+            fd: self.socket.as_fd().as_raw_fd(),
+            events: 0,
+            revents: 0,
+        }];
+        match sys::event::poll(&mut fds, deadline.left_ms()) {
+            Err(Errno::EINTR) | Ok(0) => Ok(()),
+            Err(errno) => Err(Error::os("poll", errno)),
+            Ok(_) => {
+                // A connection that has ended is told for ever, whether there is an entry or not.
+                if fds.iter().any(|fd| fd.revents & libc::POLLHUP != 0) {
+                    nap();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(first: u32, sends: u32) -> Pending<Vec<u8>> {
+        Pending {
+            first,
+            sends,
+            open: sends,
+            is_copied: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    fn open_after(pending: &mut Pending<Vec<u8>>, first: u32, last: u32) -> u32 {
+        pending.complete(ZeroCopyRange {
+            first,
+            last,
+            copied: false,
+        });
+        pending.open
+    }
+
+    #[test]
+    fn a_range_completes_what_it_covers() {
+        let mut three = pending(5, 3);
+        assert_eq!(open_after(&mut three, 0, 4), 3);
+        assert_eq!(open_after(&mut three, 8, 100), 3);
+        assert_eq!(open_after(&mut three, 3, 5), 2);
+        assert_eq!(open_after(&mut three, 6, 6), 1);
+        assert_eq!(open_after(&mut three, 7, 9), 0);
+        assert_eq!(open_after(&mut three, 5, 7), 0, "never below");
+    }
+
+    #[test]
+    fn numbers_wrap() {
+        let mut two = pending(u32::MAX, 2);
+        assert_eq!(open_after(&mut two, u32::MAX, u32::MAX), 1);
+        assert_eq!(open_after(&mut two, 0, 0), 0);
+        assert_eq!(open_after(&mut pending(0, 1), u32::MAX, 0), 0);
+        assert_eq!(open_after(&mut pending(4, 1), 9, 3), 1, "no range at all");
+    }
+
+    #[test]
+    fn no_sends_are_never_completed() {
+        assert_eq!(open_after(&mut pending(4, 0), 4, 4), 0);
+    }
+}
