@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask check`, `cargo xtask test`.
+//! The developer's commands: `cargo xtask check`, `cargo xtask test` and the others of `HELP`.
 //!
 //! They need nothing but a Rust toolchain to start; what the tests need besides is looked for, and
 //! installed where that is possible, by `prepare`.
@@ -22,6 +22,7 @@ cargo xtask check           formatting, clippy, docs and tidy
 cargo xtask test            all that gates a change: prepare, check, every test
 cargo xtask test FILTER...  only the tests so named, without check (as `cargo test FILTER...`)
 cargo xtask tidy            the project's own rules alone
+cargo xtask bench-calls     instructions of each call, ours and bare libc's (needs valgrind)
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 
 fn main() -> ExitCode {
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["check"] => check(),
         ["test", filter @ ..] => test(filter),
         ["tidy"] => tidy::run(&root()),
+        ["bench-calls"] => bench_calls(),
         ["prepare"] => prepare::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -88,6 +90,15 @@ fn test(filter: &[&str]) -> Result<()> {
     }
     let arguments = [&["test", "--workspace"], filter].concat();
     cargo(&arguments, &[])
+}
+
+/// The table that stands in the docs of `berkeley`.
+fn bench_calls() -> Result<()> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        bail!("bench-calls: needs valgrind, whose callgrind counts the instructions");
+    }
+    let words = ["run", "--release", "-p", "berkeley", "--example", "cost"];
+    cargo(&words, &[])
 }
 
 /// Whether this toolchain has `cargo fmt` or `cargo clippy`; a minimal one has neither.
