@@ -18,6 +18,9 @@
 //!   files sent and received by the kernel.
 //! - [`selector`]: which of many sockets are ready, by `select`, `poll` or `epoll`.
 //!
+//! Chapters for those who know sockets already: [`coming_from_python`] and [`coming_from_c`], with
+//! each name of theirs and what it is here.
+//!
 //! This crate knows nothing of threads (but for a lookup with a deadline,
 //! [`names::lookup_until`]), buffers or protocols. It is the one place of the project
 //! with system calls and `unsafe`, and those live in its private module `sys`.
@@ -59,6 +62,10 @@ mod kinds;
 
 mod addr;
 mod batch;
+#[doc = include_str!("../docs/coming-from-c.md")]
+pub mod coming_from_c {}
+#[doc = include_str!("../docs/coming-from-python.md")]
+pub mod coming_from_python {}
 mod connect;
 mod connection;
 mod control;

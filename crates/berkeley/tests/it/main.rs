@@ -14,6 +14,7 @@ mod addresses;
 mod ancillary;
 mod batches;
 mod closing;
+mod completeness;
 mod connect;
 mod descriptors;
 mod endpoint;

@@ -1,0 +1,200 @@
+//! The chapters "coming from Python" and "coming from C": a row for each name of Python's modules,
+//! asked of the interpreters that are here. That a row's links lead somewhere is rustdoc's task.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PYTHON: &str = include_str!("../../docs/coming-from-python.md");
+const C: &str = include_str!("../../docs/coming-from-c.md");
+
+/// Names of Python's that have nothing here yet, by the reason why.
+const GAPS: [(&str, &[&str]); 7] = [
+    (
+        "the messages of CAN's broadcast manager have no type",
+        &[
+            "socket.CAN_BCM_CAN_FD_FRAME",
+            "socket.CAN_BCM_RX_ANNOUNCE_RESUME",
+            "socket.CAN_BCM_RX_CHANGED",
+            "socket.CAN_BCM_RX_CHECK_DLC",
+            "socket.CAN_BCM_RX_DELETE",
+            "socket.CAN_BCM_RX_FILTER_ID",
+            "socket.CAN_BCM_RX_NO_AUTOTIMER",
+            "socket.CAN_BCM_RX_READ",
+            "socket.CAN_BCM_RX_RTR_FRAME",
+            "socket.CAN_BCM_RX_SETUP",
+            "socket.CAN_BCM_RX_STATUS",
+            "socket.CAN_BCM_RX_TIMEOUT",
+            "socket.CAN_BCM_SETTIMER",
+            "socket.CAN_BCM_STARTTIMER",
+            "socket.CAN_BCM_TX_ANNOUNCE",
+            "socket.CAN_BCM_TX_COUNTEVT",
+            "socket.CAN_BCM_TX_CP_CAN_ID",
+            "socket.CAN_BCM_TX_DELETE",
+            "socket.CAN_BCM_TX_EXPIRED",
+            "socket.CAN_BCM_TX_READ",
+            "socket.CAN_BCM_TX_RESET_MULTI_IDX",
+            "socket.CAN_BCM_TX_SEND",
+            "socket.CAN_BCM_TX_SETUP",
+            "socket.CAN_BCM_TX_STATUS",
+        ],
+    ),
+    (
+        "options of Bluetooth have no type",
+        &[
+            "socket.HCI_DATA_DIR",
+            "socket.HCI_FILTER",
+            "socket.HCI_TIME_STAMP",
+        ],
+    ),
+    (
+        "an ioctl of a device, not of a socket",
+        &["socket.IOCTL_VM_SOCKETS_GET_LOCAL_CID"],
+    ),
+    (
+        "J1939's control messages and error reports have no type",
+        &[
+            "socket.J1939_EE_INFO_NONE",
+            "socket.J1939_EE_INFO_TX_ABORT",
+            "socket.J1939_FILTER_MAX",
+            "socket.J1939_NLA_BYTES_ACKED",
+            "socket.J1939_NLA_PAD",
+            "socket.SCM_J1939_DEST_ADDR",
+            "socket.SCM_J1939_DEST_NAME",
+            "socket.SCM_J1939_ERRQUEUE",
+            "socket.SCM_J1939_PRIO",
+        ],
+    ),
+    (
+        "the messages of the topology service have no type",
+        &[
+            "socket.TIPC_PUBLISHED",
+            "socket.TIPC_SUBSCR_TIMEOUT",
+            "socket.TIPC_SUB_CANCEL",
+            "socket.TIPC_SUB_PORTS",
+            "socket.TIPC_SUB_SERVICE",
+            "socket.TIPC_WAIT_FOREVER",
+            "socket.TIPC_WITHDRAWN",
+        ],
+    ),
+    ("no such trigger", &["select.EPOLLEXCLUSIVE"]),
+    (
+        "a selector's own descriptor is not shown, nor taken over",
+        &[
+            "select.epoll.fileno",
+            "select.epoll.fromfd",
+            "selectors.DefaultSelector.fileno",
+            "selectors.EpollSelector.fileno",
+        ],
+    ),
+];
+
+/// Prints each name, one a line: of the modules, of a socket, of the `select` module's objects and
+/// of the classes that `selectors` defines.
+const SCRIPT: &str = r#"
+import select, selectors, socket
+def put(prefix, names):
+    for name in names:
+        print(prefix + "." + name)
+def members(thing):
+    return [name for name in dir(thing) if not name.startswith("__")]
+for module in socket, select, selectors:
+    put(module.__name__, dir(module))
+put("socket.socket", members(socket.socket))
+put("select.poll", members(select.poll()))
+put("select.epoll", members(select.epoll))
+for name, value in sorted(vars(selectors).items()):
+    if isinstance(value, type) and value.__module__ == "selectors":
+        put("selectors." + name, members(value))
+"#;
+
+/// The interpreters on this machine: the one of the search path, and those of pyenv.
+fn interpreters() -> Vec<PathBuf> {
+    let mut all = vec![PathBuf::from("python3")];
+    if let Some(home) = env::var_os("HOME")
+        && let Ok(versions) = Path::new(&home).join(".pyenv/versions").read_dir()
+    {
+        all.extend(versions.map(|version| version.unwrap().path().join("bin/python3")));
+    }
+    all.sort();
+    all
+}
+
+/// The names that an interpreter knows; `None` if it does not run.
+fn names_of(python: &Path) -> Option<BTreeSet<String>> {
+    let output = Command::new(python).args(["-c", SCRIPT]).output().ok()?;
+    let names = String::from_utf8(output.stdout).unwrap();
+    output
+        .status
+        .success()
+        .then(|| names.lines().map(str::to_owned).collect())
+}
+
+/// The rows of a chapter: what stands in the first column, and what stands in the second.
+fn rows(chapter: &str) -> BTreeMap<&str, &str> {
+    let mut rows = BTreeMap::new();
+    for line in chapter.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let ["", name, here, ""] = cells[..] else {
+            panic!("not a row of two cells: {line}");
+        };
+        assert!(!here.is_empty(), "{name}: nothing said");
+        assert!(rows.insert(name, here).is_none(), "{name}: two rows");
+    }
+    rows
+}
+
+#[test]
+fn every_name_of_python_has_a_row() {
+    let rows: BTreeSet<_> = rows(PYTHON)
+        .into_keys()
+        .map(|name| name.trim_matches('`'))
+        .collect();
+    let mut asked = 0;
+    let mut lacking = BTreeMap::new();
+    for python in interpreters() {
+        let Some(names) = names_of(&python) else {
+            continue;
+        };
+        asked += 1;
+        assert!(names.len() > 300, "{}: {names:?}", python.display());
+        for name in names {
+            if !rows.contains(name.as_str()) {
+                lacking.entry(name).or_insert(python.clone());
+            }
+        }
+    }
+    if asked == 0 {
+        eprintln!("skipped: needs python3");
+    }
+    assert!(lacking.is_empty(), "names without a row: {lacking:#?}");
+}
+
+#[test]
+fn what_is_missing_is_known() {
+    let told: BTreeSet<_> = rows(PYTHON)
+        .into_iter()
+        .filter(|(_, here)| here.starts_with("missing"))
+        .map(|(name, _)| name.trim_matches('`'))
+        .collect();
+    let known: BTreeSet<_> = GAPS.iter().flat_map(|(_, names)| *names).copied().collect();
+    assert_eq!(told, known);
+}
+
+#[test]
+fn every_row_names_something_or_says_why_not() {
+    let words = [
+        "Python's own",
+        "none: ",
+        "missing: ",
+        "dropping the ",
+        "always set",
+    ];
+    for (name, here) in rows(PYTHON).into_iter().chain(rows(C)) {
+        assert!(
+            here.contains('`') || words.iter().any(|word| here.starts_with(word)),
+            "{name}: {here}"
+        );
+    }
+}
