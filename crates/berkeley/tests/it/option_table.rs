@@ -669,12 +669,17 @@ fn options_of_rare_families_are_kept() {
 
 #[test]
 fn every_number_is_pythons_where_python_has_it() {
-    let script = "import socket\nfor n in dir(socket):\n  v = getattr(socket, n)\n  \
+    let script = "import socket, sys\nif sys.version_info >= (3, 14): sys.exit(3)\n\
+                  for n in dir(socket):\n  v = getattr(socket, n)\n  \
                   if n.isupper() and isinstance(v, int): print(n, int(v))";
     let Ok(output) = Command::new("python3").args(["-c", script]).output() else {
         eprintln!("skipped: needs python3");
         return;
     };
+    if output.status.code() == Some(3) {
+        eprintln!("skipped: this python3 is newer than 3.13 and may have names not looked at yet");
+        return;
+    }
     let text = String::from_utf8(output.stdout).unwrap();
     let known: BTreeMap<&str, i32> = text
         .lines()
