@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Kind, Transport};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use switchboard_client::chat::{CHAT_PORT, Chat, ChatError, ChatNote, ChatOptions};
 use switchboard_wire::Nick;
 
@@ -37,8 +36,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         default_value = Backend::BEST.name(),
-        value_parser = PossibleValuesParser::new(Backend::ALL.map(Backend::name))
-            .try_map(|name| name.parse::<Backend>())
+        value_parser = super::mux()
     )]
     mux: Backend,
 

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStringExt;
 
 use berkeley::selector::{Backend, Interest, Key, Poll, Selector, Trigger};
 use berkeley::{Endpoint, Errno};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use switchboard_client::listen::{
     Answer, Audience, ListenError, Listener, Notice, Options, Peer, Piece,
 };
@@ -87,8 +86,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         default_value = Backend::BEST.name(),
-        value_parser = PossibleValuesParser::new(Backend::ALL.map(Backend::name))
-            .try_map(|name| name.parse::<Backend>())
+        value_parser = super::mux()
     )]
     mux: Backend,
 

@@ -8,6 +8,8 @@ mod serve;
 mod talk;
 mod time;
 
+use berkeley::selector::Backend;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 /// Let two programs, or two hundred thousand, talk.
@@ -53,4 +55,10 @@ impl Cli {
             Command::Talk(args) => args.run(),
         }
     }
+}
+
+/// Reads the `--mux` of every command that has one.
+fn mux() -> impl TypedValueParser<Value = Backend> {
+    PossibleValuesParser::new(Backend::ALL.map(Backend::name))
+        .try_map(|name| name.parse::<Backend>())
 }

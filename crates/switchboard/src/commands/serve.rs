@@ -52,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     unix: Option<String>,
 
-    /// How to wait for sockets: select, poll, epoll or io-uring
-    #[arg(long, value_name = "NAME", default_value_t = Backend::BEST)]
+    /// How to wait for sockets
+    #[arg(long, default_value_t = Backend::BEST, value_parser = super::mux())]
     mux: Backend,
 
     #[command(flatten)]

@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Kind, Transport};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use switchboard_client::contacts::{Contacts, ContactsError};
 use switchboard_client::talk::{AnswerOptions, CallOptions, TALK_PORT, Talk, TalkError, Turns};
 
@@ -67,8 +66,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         default_value = Backend::BEST.name(),
-        value_parser = PossibleValuesParser::new(Backend::ALL.map(Backend::name))
-            .try_map(|name| name.parse::<Backend>())
+        value_parser = super::mux()
     )]
     mux: Backend,
 }
