@@ -47,7 +47,7 @@ struct Peer {
     waiting: Vec<u8>,
 }
 
-fn serve(listener: &Socket, mut selector: Box<dyn Selector>) -> Result<()> {
+fn serve(listener: &Socket, selector: Box<dyn Selector>) -> Result<()> {
     listener.set_mode(Mode::NonBlock)?;
     selector.register(
         listener.as_fd(),
@@ -66,7 +66,7 @@ fn serve(listener: &Socket, mut selector: Box<dyn Selector>) -> Result<()> {
         for event in &events {
             if event.key == LISTENER {
                 came += 1;
-                admit(listener, selector.as_mut(), &mut peers, Key(came))?;
+                admit(listener, selector.as_ref(), &mut peers, Key(came))?;
             } else if let Some(peer) = peers.get_mut(&event.key) {
                 if peer.go_on()? {
                     let (fd, key) = (peer.socket.as_fd(), event.key);
@@ -86,7 +86,7 @@ fn serve(listener: &Socket, mut selector: Box<dyn Selector>) -> Result<()> {
 
 fn admit(
     listener: &Socket,
-    selector: &mut dyn Selector,
+    selector: &dyn Selector,
     peers: &mut BTreeMap<Key, Peer>,
     key: Key,
 ) -> Result<()> {

@@ -65,7 +65,7 @@ impl Reactor {
     /// # Errors
     /// As [`Backend::open`].
     pub fn new(backend: Backend) -> Result<Self> {
-        let mut selector = backend.open()?;
+        let selector = backend.open()?;
         let waker = Waker::new()?;
         selector.register(waker.as_fd(), WAKER_KEY, Interest::READABLE, Trigger::Level)?;
         Ok(Self {
@@ -200,7 +200,7 @@ impl Reactor {
         if wanted == source.watched {
             return Ok(());
         }
-        let (fd, key, selector) = (source.fd(), token.key(), &mut self.selector);
+        let (fd, key, selector) = (source.fd(), token.key(), &self.selector);
         let done = match (source.watched, wanted) {
             (None, Some(interest)) => selector.register(fd, key, interest, Trigger::Level),
             (Some(_), Some(interest)) => selector.modify(fd, key, interest, Trigger::Level),

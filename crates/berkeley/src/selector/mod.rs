@@ -10,7 +10,7 @@
 //!
 //! # fn main() -> Result<(), berkeley::Error> {
 //! let (a, b) = Socket::pair(Family::UNIX, Kind::STREAM)?;
-//! let mut selector = Backend::Epoll.open()?;
+//! let selector = Backend::BEST.open()?;
 //! selector.register(b.as_fd(), Key(7), Interest::READABLE, Trigger::Level)?;
 //! a.send_all(b"x")?;
 //! let mut events = Vec::new();
@@ -20,9 +20,52 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What each back end can do
+//!
+//! | | `select` | `poll` | `epoll` | `io-uring` |
+//! | --- | --- | --- | --- | --- |
+//! | [`Trigger::Level`], [`Trigger::OneShot`] | yes | yes | yes | yes |
+//! | [`Trigger::Edge`], [`Trigger::EdgeOneShot`] | no | no | yes | yes |
+//! | [`Interest::EXCLUSIVE`] | no | no | yes | no |
+//! | [`Interest::PEER_CLOSED`], [`Ready::is_error`], [`Ready::is_hang_up`] | no | yes | yes | yes |
+//! | descriptors of 1,024 and more | no | yes | yes | yes |
+//! | regular files, which are always ready | yes | yes | no | yes |
+//! | a wait costs | all watched | all watched | the ready ones | the ready ones |
+//!
+//! # Threads
+//!
+//! One thread waits at a time; a second one that tries meanwhile is refused
+//! ([`Error::Invalid`]). Any thread may register, modify and unregister, also during a wait, which
+//! heeds it at once. When [`Selector::unregister`] or [`Selector::modify`] has returned, no wait
+//! that begins later tells of the former registration, and one that is under way tells of it only
+//! if it had looked before.
+//!
+//! # Closed descriptors and duplicates
+//!
+//! A registration is that of a descriptor's number together with the open file that it stands for
+//! (open(2) calls it the open file description). **Unregister before closing.** Without it:
+//!
+//! - The number that was closed never reports for its former owner again, also when it stands for
+//!   another file meanwhile; registering that one is a new registration. Nobody is told that the
+//!   old one has ended. Files that have no inode of their own, such as event counters, are only
+//!   told apart by `epoll` and `io-uring`: to `select` and `poll` they all look the same.
+//! - If a duplicate (dup(2), or in a child after fork(2)) keeps the file open, `epoll` and
+//!   `io-uring` go on to tell of it under the registration's key until its number is registered
+//!   anew; `select` and `poll` do not.
+//!
+//! Two duplicates of one file are two registrations, each told for itself.
+//!
+//! # After fork(2)
+//!
+//! A selector and its wakers belong to the process that made them. The child's share the kernel's
+//! list with the parent's: let it drop them untouched and make its own.
 
 mod epoll;
+mod identity;
+mod patience;
 mod poll;
+mod scan;
 mod select;
 
 use core::fmt;
@@ -36,6 +79,7 @@ pub use poll::Poll;
 pub use select::Select;
 
 use crate::error::{Error, Result};
+use crate::waker::Waker;
 
 /// Events that one [`Selector::wait`] reports at most; the rest comes with the next one.
 pub const EVENTS_MAX: usize = 1024;
@@ -58,6 +102,16 @@ impl Interest {
     pub const PRIORITY: Self = Self(4);
     /// The peer has ended its sending side. Not with `select`.
     pub const PEER_CLOSED: Self = Self(8);
+    /// Of several selectors that watch the same open file, such as a listener, not all are woken
+    /// for one event, but at least one. Beside [`Interest::READABLE`] and [`Interest::WRITABLE`]
+    /// alone, and not with the one-shot triggers. With `epoll` only (`EPOLLEXCLUSIVE`).
+    pub const EXCLUSIVE: Self = Self(16);
+
+    /// True if all of `other` is part of this.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 
     const fn has(self, part: Self) -> bool {
         self.0 & part.0 != 0
@@ -159,36 +213,56 @@ pub struct Event {
 pub enum Trigger {
     /// As long as it lasts.
     Level,
-    /// When it begins: drain until the call would wait. Not with `select` and `poll`.
+    /// When it begins, and when more arrives: drain until the call would wait. Not with `select`
+    /// and `poll`.
     Edge,
-    /// Once; then the registration sleeps until it is modified.
+    /// Once, as soon as it is the case; then the registration sleeps until it is modified.
     OneShot,
+    /// Both of these. Not with `select` and `poll`.
+    EdgeOneShot,
+}
+
+impl Trigger {
+    /// True for those that sleep after they were told.
+    #[must_use]
+    pub const fn is_one_shot(self) -> bool {
+        matches!(self, Self::OneShot | Self::EdgeOneShot)
+    }
+
+    /// True for those that tell a beginning.
+    #[must_use]
+    pub const fn is_edge(self) -> bool {
+        matches!(self, Self::Edge | Self::EdgeOneShot)
+    }
 }
 
 /// Tells which of many registered descriptors are ready.
 ///
-/// A descriptor must be unregistered before it is closed: a selector knows it by its number,
-/// and the number may soon belong to another one.
-pub trait Selector: fmt::Debug + Send {
-    /// Starts watching a descriptor.
+/// All calls take a shared reference: other threads may register while one waits. The [module's
+/// documentation](self) says what holds for threads, for descriptors that are closed, for their
+/// duplicates, and after fork(2).
+pub trait Selector: fmt::Debug + Send + Sync {
+    /// Starts watching a descriptor. A wait that is under way heeds it.
     ///
     /// # Errors
     /// `EEXIST` if it is watched already; `EPERM` from epoll for a regular file, which is always
-    /// ready; [`Error::Unsupported`] for a trigger or a descriptor that the back end cannot watch.
+    /// ready; `EBADF` for a closed [`crate::Socket`]; [`Error::Unsupported`] for an interest, a
+    /// trigger or a descriptor that the back end cannot watch.
     fn register(
-        &mut self,
+        &self,
         fd: BorrowedFd<'_>,
         key: Key,
         interest: Interest,
         trigger: Trigger,
     ) -> Result<()>;
 
-    /// Changes key, interest and trigger of a watched descriptor, and wakes a one-shot one.
+    /// Changes key, interest and trigger of a watched descriptor, and wakes a one-shot one. What
+    /// is the case is told anew, also to the edge triggers.
     ///
     /// # Errors
     /// `ENOENT` if it is not watched; else as [`Selector::register`].
     fn modify(
-        &mut self,
+        &self,
         fd: BorrowedFd<'_>,
         key: Key,
         interest: Interest,
@@ -199,17 +273,56 @@ pub trait Selector: fmt::Debug + Send {
     ///
     /// # Errors
     /// `ENOENT` if it is not watched.
-    fn unregister(&mut self, fd: BorrowedFd<'_>) -> Result<()>;
+    fn unregister(&self, fd: BorrowedFd<'_>) -> Result<()>;
 
-    /// Replaces `events` by what is ready now, waiting at most `limit` (`None`: without end) for
-    /// the first one. No events means that the limit has passed; signals do not end the wait.
+    /// Replaces `events` by what is ready now, at most [`EVENTS_MAX`] of it, waiting at most
+    /// `limit` (`None`: without end; zero: not at all) for the first one. No events means that the
+    /// limit has passed, never before its time; signals do not end the wait, nor lengthen it. Use
+    /// the same list again and again: its memory is kept.
     ///
     /// # Errors
-    /// `EBADF` from `select` and `poll` when a watched descriptor was closed.
-    fn wait(&mut self, events: &mut Vec<Event>, limit: Option<Duration>) -> Result<()>;
+    /// [`Error::Invalid`] while another thread waits in the same selector.
+    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> Result<()>;
+
+    /// Makes a waker of this selector: when it is raised in any thread, a wait tells of `key` as
+    /// readable, once for all the times that it was raised before. It need not be lowered.
+    ///
+    /// It lives as long as the selector, or until it is unregistered.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE` when descriptors have run out; else as [`Selector::register`].
+    fn waker(&self, key: Key) -> Result<Waker>;
 
     /// Which back end this is.
     fn backend(&self) -> Backend;
+
+    /// The descriptor that the kernel keeps the list behind, where there is one: it is readable
+    /// when something is ready, so that one selector can be watched by another.
+    #[doc(alias = "fileno")]
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// Refuses what a back end that scans cannot do: it has no memory of what it told before, and
+/// no wake-up of its own.
+fn check_scanning(interest: Interest, trigger: Trigger, backend: Backend) -> Result<()> {
+    if trigger.is_edge() {
+        return Err(Error::Unsupported(format!(
+            "{backend} has no edge trigger: choose epoll"
+        )));
+    }
+    if interest.has(Interest::EXCLUSIVE) {
+        return Err(Error::Unsupported(format!(
+            "{backend} has no exclusive wake-up: choose epoll"
+        )));
+    }
+    Ok(())
+}
+
+/// The error of a wait that another thread is in already.
+fn busy() -> Error {
+    Error::Invalid("another thread waits in this selector already".into())
 }
 
 /// The ways to wait for many descriptors.
@@ -250,8 +363,8 @@ impl Backend {
     /// build does not have.
     pub fn open(self) -> Result<Box<dyn Selector>> {
         match self {
-            Self::Select => Ok(Box::new(Select::new())),
-            Self::Poll => Ok(Box::new(Poll::new())),
+            Self::Select => Ok(Box::new(Select::new()?)),
+            Self::Poll => Ok(Box::new(Poll::new()?)),
             Self::Epoll => Ok(Box::new(Epoll::new()?)),
             Self::IoUring => Err(Error::Unsupported(
                 "io-uring is not available yet in this version: choose epoll, poll or select"

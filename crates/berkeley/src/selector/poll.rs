@@ -2,61 +2,125 @@
 
 use core::ffi::c_short;
 use core::time::Duration;
-use std::collections::HashMap;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 
-use super::{Backend, EVENTS_MAX, Event, Interest, Key, Ready, Selector, Trigger};
+use super::scan::{List, Scan, Told};
+use super::{Backend, Event, Interest, Key, Ready, Selector, Trigger};
 use crate::errno::Errno;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sys::event;
-use crate::wait::Deadline;
+use crate::waker::Waker;
 
 /// poll(2): a list of descriptors that the kernel looks through at each call.
+#[derive(Debug)]
+pub struct Poll(Scan<Entries>);
+
+impl Poll {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE` when descriptors have run out: it needs one to be woken by.
+    pub fn new() -> Result<Self> {
+        Scan::new().map(Self)
+    }
+}
+
+/// What the kernel is handed.
 #[derive(Default)]
-pub struct Poll {
-    /// What the kernel is handed. A sleeping registration has the complement of its number, which
-    /// is negative, and which poll(2) passes over.
+struct Entries {
     list: Vec<libc::pollfd>,
-    /// Beside each element of `list`.
-    registrations: Vec<Registration>,
-    places: HashMap<RawFd, usize>,
+    /// Where in the list a descriptor is, plus one; zero: nowhere.
+    places: Vec<usize>,
     /// Where the next look through the list begins, so that a full report starves nobody.
     start: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Registration {
-    key: Key,
-    trigger: Trigger,
-}
-
-impl core::fmt::Debug for Poll {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Poll")
-            .field("watched", &self.list.len())
-            .finish_non_exhaustive()
+impl Entries {
+    fn place(&mut self, fd: RawFd) -> Option<&mut usize> {
+        let index = usize::try_from(fd).ok()?;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, 0);
+        }
+        self.places.get_mut(index)
     }
 }
 
-impl Poll {
-    /// Makes one.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+impl List for Entries {
+    const BACKEND: Backend = Backend::Poll;
+    const CALL: &'static str = "poll";
+
+    fn check(_fd: RawFd, _interest: Interest) -> Result<()> {
+        Ok(())
+    }
+
+    fn set(&mut self, fd: RawFd, interest: Option<Interest>) {
+        let new_place = self.list.len() + 1;
+        let Some(place) = self.place(fd) else {
+            return;
+        };
+        match (interest, *place) {
+            (None, 0) => {}
+            (None, taken) => {
+                *place = 0;
+                self.list.swap_remove(taken - 1);
+                if let Some(moved) = self.list.get(taken - 1).map(|entry| entry.fd)
+                    && let Some(place) = self.place(moved)
+                {
+                    *place = taken;
+                }
+            }
+            (Some(interest), 0) => {
+                *place = new_place;
+                self.list.push(entry(fd, interest));
+            }
+            (Some(interest), taken) => {
+                if let Some(found) = self.list.get_mut(taken - 1) {
+                    *found = entry(fd, interest);
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, limit: Option<Duration>) -> Result<usize, Errno> {
+        event::ppoll(&mut self.list, limit)
+    }
+
+    fn each(&mut self, show: &mut dyn FnMut(RawFd, Told) -> bool) {
+        let count = self.list.len();
+        let start = if self.start < count { self.start } else { 0 };
+        let (before, after) = self.list.split_at(start);
+        for (step, entry) in after.iter().chain(before).enumerate() {
+            if entry.revents == 0 {
+                continue;
+            }
+            let told = if entry.revents & libc::POLLNVAL == 0 {
+                Told::Ready(ready(entry.revents))
+            } else {
+                Told::Closed
+            };
+            if !show(entry.fd, told) {
+                self.start = (start + step) % count;
+                return;
+            }
+        }
     }
 }
 
-fn events(interest: Interest) -> c_short {
+fn entry(fd: RawFd, interest: Interest) -> libc::pollfd {
     let parts = [
         (interest.has(Interest::READABLE), libc::POLLIN),
         (interest.has(Interest::WRITABLE), libc::POLLOUT),
         (interest.has(Interest::PRIORITY), libc::POLLPRI),
         (interest.has(Interest::PEER_CLOSED), libc::POLLRDHUP),
     ];
-    parts
-        .into_iter()
-        .filter(|(is, _)| *is)
-        .fold(0, |mask, (_, flag)| mask | flag)
+    libc::pollfd {
+        fd,
+        events: parts
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .fold(0, |mask, (_, flag)| mask | flag),
+        revents: 0,
+    }
 }
 
 fn ready(mask: c_short) -> Ready {
@@ -73,129 +137,40 @@ fn ready(mask: c_short) -> Ready {
         .when(has(libc::POLLHUP), Ready::HANG_UP)
 }
 
-/// Refuses what a back end that scans cannot do: it has no memory of what it told before.
-pub(super) fn check_trigger(trigger: Trigger, backend: Backend) -> Result<()> {
-    if trigger == Trigger::Edge {
-        return Err(Error::Unsupported(format!(
-            "{backend} has no edge trigger: choose epoll"
-        )));
-    }
-    Ok(())
-}
-
 impl Selector for Poll {
     fn register(
-        &mut self,
+        &self,
         fd: BorrowedFd<'_>,
         key: Key,
         interest: Interest,
         trigger: Trigger,
     ) -> Result<()> {
-        check_trigger(trigger, Backend::Poll)?;
-        let fd = fd.as_raw_fd();
-        if self.places.contains_key(&fd) {
-            return Err(Error::os("poll", Errno::EEXIST));
-        }
-        self.places.insert(fd, self.list.len());
-        self.list.push(libc::pollfd {
-            fd,
-            events: events(interest),
-            revents: 0,
-        });
-        self.registrations.push(Registration { key, trigger });
-        Ok(())
+        self.0.register(fd, key, interest, trigger)
     }
 
     fn modify(
-        &mut self,
+        &self,
         fd: BorrowedFd<'_>,
         key: Key,
         interest: Interest,
         trigger: Trigger,
     ) -> Result<()> {
-        check_trigger(trigger, Backend::Poll)?;
-        let fd = fd.as_raw_fd();
-        let place = self.places.get(&fd).copied();
-        let entry = place.and_then(|place| self.list.get_mut(place));
-        let registration = place.and_then(|place| self.registrations.get_mut(place));
-        let (Some(entry), Some(registration)) = (entry, registration) else {
-            return Err(Error::os("poll", Errno::ENOENT));
-        };
-        *entry = libc::pollfd {
-            fd,
-            events: events(interest),
-            revents: 0,
-        };
-        *registration = Registration { key, trigger };
-        Ok(())
+        self.0.modify(fd, key, interest, trigger)
     }
 
-    fn unregister(&mut self, fd: BorrowedFd<'_>) -> Result<()> {
-        let Some(place) = self.places.remove(&fd.as_raw_fd()) else {
-            return Err(Error::os("poll", Errno::ENOENT));
-        };
-        self.list.swap_remove(place);
-        self.registrations.swap_remove(place);
-        if let Some(moved) = self.list.get(place) {
-            self.places.insert(moved.fd.max(!moved.fd), place);
-        }
-        Ok(())
+    fn unregister(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        self.0.unregister(fd)
     }
 
-    fn wait(&mut self, out: &mut Vec<Event>, limit: Option<Duration>) -> Result<()> {
-        out.clear();
-        let deadline = limit.map_or(Deadline::NEVER, Deadline::within);
-        loop {
-            match event::poll(&mut self.list, deadline.left_ms()) {
-                Ok(0) if deadline.has_passed() => return Ok(()),
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => break,
-                Err(errno) => return Err(Error::os("poll", errno)),
-            }
-        }
-        self.report(out)
+    fn wait(&self, events: &mut Vec<Event>, limit: Option<Duration>) -> Result<()> {
+        self.0.wait(events, limit)
+    }
+
+    fn waker(&self, key: Key) -> Result<Waker> {
+        self.0.waker(key)
     }
 
     fn backend(&self) -> Backend {
         Backend::Poll
-    }
-}
-
-impl Poll {
-    /// Collects what the kernel marked, from `start` on and round to it.
-    fn report(&mut self, out: &mut Vec<Event>) -> Result<()> {
-        // Told before anything else is: an error must not swallow what one-shots were told.
-        if self
-            .list
-            .iter()
-            .any(|entry| entry.revents & libc::POLLNVAL != 0)
-        {
-            return Err(Error::os("poll", Errno::EBADF));
-        }
-        let count = self.list.len();
-        self.start = if self.start < count { self.start } else { 0 };
-        for step in 0..count {
-            let place = (self.start + step) % count;
-            let (Some(entry), Some(registration)) =
-                (self.list.get_mut(place), self.registrations.get(place))
-            else {
-                break;
-            };
-            if entry.revents == 0 {
-                continue;
-            }
-            if out.len() == EVENTS_MAX {
-                self.start = place;
-                break;
-            }
-            out.push(Event {
-                key: registration.key,
-                ready: ready(entry.revents),
-            });
-            if registration.trigger == Trigger::OneShot {
-                entry.fd = !entry.fd;
-            }
-        }
-        Ok(())
     }
 }

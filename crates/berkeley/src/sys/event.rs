@@ -7,6 +7,7 @@
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use core::ptr;
+use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::check;
@@ -22,18 +23,46 @@ pub(crate) fn epoll_create() -> Result<OwnedFd, Errno> {
 pub(crate) fn epoll_ctl(
     epoll: BorrowedFd<'_>,
     operation: c_int,
-    fd: BorrowedFd<'_>,
+    fd: RawFd,
     events: u32,
     data: u64,
 ) -> Result<(), Errno> {
     let mut event = libc::epoll_event { events, u64: data };
-    // SAFETY: `event` lives for the call, which only reads it.
-    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd.as_raw_fd(), &raw mut event) })
-        .map(drop)
+    // SAFETY: `event` lives for the call, which only reads it; any number may stand for the
+    // descriptor, and one that is not open is an error.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd, &raw mut event) }).map(drop)
 }
 
-/// Waits at most `timeout_ms` (-1: without end); answers how many of `events` were filled.
+/// Waits at most `limit` (none: without end); answers how many of `events` were filled.
+///
+/// epoll_pwait2(2), which counts nanoseconds, where epoll_wait(2) counts milliseconds.
 pub(crate) fn epoll_wait(
+    epoll: BorrowedFd<'_>,
+    events: &mut [libc::epoll_event],
+    limit: Option<Duration>,
+) -> Result<usize, Errno> {
+    let room = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
+    let time = limit.map(timespec);
+    let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let no_mask = ptr::null::<libc::sigset_t>();
+    // SAFETY: `events` has room for the number told; `time` is null or points to a value that
+    // outlives the call; there is no signal mask.
+    let count = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll.as_raw_fd(),
+            events.as_mut_ptr(),
+            room,
+            time,
+            no_mask,
+            0usize,
+        )
+    };
+    usize::try_from(count).map_err(|_negative| Errno::last())
+}
+
+/// The same with a limit in milliseconds (-1: without end).
+pub(crate) fn epoll_wait_ms(
     epoll: BorrowedFd<'_>,
     events: &mut [libc::epoll_event],
     timeout_ms: c_int,
@@ -46,6 +75,15 @@ pub(crate) fn epoll_wait(
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
+/// A time as the kernel counts it; what is beyond its clock is as long as it can count.
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        // Below 1,000,000,000, which every `c_long` holds.
+        tv_nsec: time.subsec_nanos() as libc::c_long,
+    }
+}
+
 pub(crate) fn poll(fds: &mut [libc::pollfd], timeout_ms: c_int) -> Result<usize, Errno> {
     // A slice never has more elements than `nfds_t` can count: both are 64 bits wide.
     let count = fds.len() as libc::nfds_t;
@@ -54,73 +92,63 @@ pub(crate) fn poll(fds: &mut [libc::pollfd], timeout_ms: c_int) -> Result<usize,
     Ok(usize::try_from(ready).unwrap_or(0))
 }
 
-const _: () = assert!(libc::FD_SETSIZE == 1024 && FdSet::CAPACITY == 1024);
-
-/// A set of descriptors for `select`.
-pub(crate) struct FdSet(libc::fd_set);
-
-impl FdSet {
-    /// Descriptors that a set can hold: the numbers below this one.
-    pub(crate) const CAPACITY: RawFd = 1024;
-
-    pub(crate) fn new() -> Self {
-        let mut set = MaybeUninit::<libc::fd_set>::uninit();
-        // SAFETY: FD_ZERO writes the whole set.
-        unsafe { libc::FD_ZERO(set.as_mut_ptr()) };
-        // SAFETY: just written.
-        Self(unsafe { set.assume_init() })
-    }
-
-    /// Adds a descriptor. A number that the set has no room for is refused: beyond the set's end
-    /// lies other memory.
-    pub(crate) fn insert(&mut self, fd: RawFd) -> Result<(), Errno> {
-        if !(0..Self::CAPACITY).contains(&fd) {
-            return Err(Errno::EINVAL);
-        }
-        // SAFETY: the number is within the set, checked above.
-        unsafe { libc::FD_SET(fd, &raw mut self.0) };
-        Ok(())
-    }
-
-    pub(crate) fn contains(&self, fd: RawFd) -> bool {
-        // SAFETY: the number is within the set, checked first.
-        (0..Self::CAPACITY).contains(&fd) && unsafe { libc::FD_ISSET(fd, &raw const self.0) }
-    }
+/// The same with a limit in nanoseconds (none: without end).
+pub(crate) fn ppoll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> Result<usize, Errno> {
+    // As above.
+    let count = fds.len() as libc::nfds_t;
+    let time = limit.map(timespec);
+    let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `fds` is a live exclusive slice of `count` elements; `time` is null or points to a
+    // value that outlives the call; there is no signal mask.
+    let ready = check(unsafe { libc::ppoll(fds.as_mut_ptr(), count, time, ptr::null()) })?;
+    Ok(usize::try_from(ready).unwrap_or(0))
 }
 
-/// Waits at most `timeout` (none: without end); the sets are changed to what is ready.
+/// One word of a set for `select`: a bit for each descriptor, the lowest first.
+pub(crate) type Word = libc::c_ulong;
+
+const WORD_BITS: usize = Word::BITS as usize;
+
+/// Waits at most `limit` (none: without end); the sets are changed to what is ready. They may be
+/// of any length: the kernel looks at the descriptors below `below` alone, which is cut to the
+/// shortest of them.
 pub(crate) fn select(
-    limit: RawFd,
-    read: &mut FdSet,
-    write: &mut FdSet,
-    except: &mut FdSet,
-    timeout: Option<core::time::Duration>,
+    below: RawFd,
+    [read, write, except]: [&mut [Word]; 3],
+    limit: Option<Duration>,
 ) -> Result<usize, Errno> {
-    let limit = limit.clamp(0, FdSet::CAPACITY);
-    let mut time = timeout.map(|timeout| {
-        let whole = timeout.as_secs();
-        let micros = timeout.subsec_nanos().div_ceil(1000);
-        libc::timeval {
-            tv_sec: libc::time_t::try_from(whole.saturating_add(u64::from(micros / 1_000_000)))
-                .unwrap_or(libc::time_t::MAX),
-            tv_usec: libc::suseconds_t::from(micros % 1_000_000),
-        }
-    });
-    let time = time.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: three live sets of FD_SETSIZE bits, of which the kernel touches the first `limit`;
-    // `time` is null or points to a value that outlives the call.
+    let words = read.len().min(write.len()).min(except.len());
+    let room = RawFd::try_from(words.saturating_mul(WORD_BITS)).unwrap_or(RawFd::MAX);
+    let below = below.clamp(0, room);
+    let time = limit.map(timespec);
+    let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: three live exclusive sets with a bit for each of the first `below` descriptors, and
+    // the kernel touches the words of these alone; `time` is null or points to a value that
+    // outlives the call; there is no signal mask.
     let ready = check(unsafe {
-        libc::select(
-            limit,
-            &raw mut read.0,
-            &raw mut write.0,
-            &raw mut except.0,
+        libc::pselect(
+            below,
+            read.as_mut_ptr().cast(),
+            write.as_mut_ptr().cast(),
+            except.as_mut_ptr().cast(),
             time,
+            ptr::null(),
         )
     })?;
     Ok(usize::try_from(ready).unwrap_or(0))
 }
 
+/// The device and the inode that a number stands for.
+pub(crate) fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat(2) writes one `struct stat`, and takes any number for a descriptor.
+    check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
+    // SAFETY: written, since the call succeeded.
+    let stat = unsafe { stat.assume_init() };
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// An event counter of the kernel, at zero.
 pub(crate) fn eventfd() -> Result<OwnedFd, Errno> {
     // SAFETY: takes two integers.
     let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;

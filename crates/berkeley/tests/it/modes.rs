@@ -294,7 +294,7 @@ fn a_selector_waits_on_after_signals() {
     for backend in [Backend::Epoll, Backend::Poll, Backend::Select] {
         let limit = Duration::from_millis(150);
         let wait = || {
-            let mut selector = backend.open()?;
+            let selector = backend.open()?;
             let mut events = Vec::new();
             assert_takes(limit, || {
                 selector.wait(&mut events, Some(limit)).unwrap();

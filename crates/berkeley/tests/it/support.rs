@@ -118,7 +118,7 @@ pub(crate) fn await_readable(socket: &impl AsFd) {
 }
 
 pub(crate) fn await_ready(socket: &impl AsFd, interest: Interest) {
-    let mut selector = Backend::Poll.open().unwrap();
+    let selector = Backend::Poll.open().unwrap();
     selector
         .register(socket.as_fd(), Key(0), interest, Trigger::Level)
         .unwrap();

@@ -26,7 +26,7 @@ struct Watched(Option<Interest>);
 impl Watched {
     fn set(
         &mut self,
-        selector: &mut Poll,
+        selector: &Poll,
         fd: &impl AsFd,
         key: Key,
         wanted: Option<Interest>,
@@ -103,7 +103,7 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
     }
 
     pub(super) fn run(mut self) -> Result<(), ConnectError> {
-        let mut selector = Poll::new();
+        let selector = Poll::new().map_err(ConnectError::Wait)?;
         let mut watched: [Watched; 3] = Default::default();
         let mut events = Vec::new();
         loop {
@@ -114,7 +114,7 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
                 return verdict;
             }
             let limit = self.limit();
-            self.watch(&mut selector, &mut watched)
+            self.watch(&selector, &mut watched)
                 .map_err(ConnectError::Wait)?;
             selector
                 .wait(&mut events, limit)
@@ -141,7 +141,7 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
         is_waiting.then(|| self.options.wait.saturating_sub(self.last.elapsed()))
     }
 
-    fn watch(&self, selector: &mut Poll, watched: &mut [Watched; 3]) -> Result<(), Error> {
+    fn watch(&self, selector: &Poll, watched: &mut [Watched; 3]) -> Result<(), Error> {
         let [input, output, socket] = watched;
         let goes_on = self.verdict.is_none();
         let reads_input = goes_on && !self.has_send_failed && self.input.wants_more();

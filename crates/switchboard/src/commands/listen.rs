@@ -253,7 +253,7 @@ fn write(out: &mut RawOutput, mut bytes: &[u8]) -> io::Result<()> {
             Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let mut selector = Poll::new();
+                let selector = Poll::new()?;
                 selector.register(out.as_fd(), Key(0), Interest::WRITABLE, Trigger::Level)?;
                 selector.wait(&mut Vec::new(), None)?;
             }
