@@ -1,15 +1,15 @@
 //! Files sent by the kernel: sendfile(2), and reading and sending where it cannot.
 
-use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::kinds::Kind;
+use crate::hook::{Hook, Hooked};
+use crate::kinds::{Kind, MsgFlags};
 use crate::socket::Socket;
 use crate::sys;
 use crate::sys::transfer::PipeSignal;
-use crate::wait::{Patience, Until, retry, wait_plainly};
+use crate::wait::{Deadline, Mode, Patience, Until, Wait, go_on, wait_ready};
 
 /// Bytes that are read and sent in one step where the kernel cannot send by itself.
 const STEP_BYTES: usize = 64 << 10;
@@ -58,30 +58,139 @@ impl Socket {
     /// # }
     /// ```
     pub fn sendfile(&self, file: impl AsFd, offset: u64, count: Option<u64>) -> Result<u64> {
-        if self.kind() != Kind::STREAM {
+        self.plain().sendfile(file, offset, count)
+    }
+}
+
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::sendfile`]. With a deadline on a blocking socket the bytes are read and sent in
+    /// steps: sendfile(2) cannot be told not to wait.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sendfile(&self, file: impl AsFd, offset: u64, count: Option<u64>) -> Result<u64> {
+        if self.socket.kind() != Kind::STREAM {
             return Err(Error::Invalid(
                 "sendfile sends over stream sockets only: a datagram would have to have a length"
                     .into(),
             ));
         }
         let _held = PipeSignal::hold();
+        let transfer = Transfer::begin(self);
         let mut job = Job {
-            socket: self,
+            transfer,
             file: file.as_fd(),
-            patience: self.patience(),
             offset,
             sent: 0,
             count,
         };
-        let result = match job.by_kernel() {
-            // The kernel cannot send from this file, or not to this socket.
-            Err(error) if job.sent == 0 && is_beyond_the_kernel(&error) => job.by_hand(),
-            result => result,
+        let result = if transfer.must_not_block {
+            job.by_hand()
+        } else {
+            match job.by_kernel() {
+                // The kernel cannot send from this file, or not to this socket.
+                Err(error) if job.sent == 0 && is_beyond_the_kernel(&error) => job.by_hand(),
+                result => result,
+            }
         };
         match result {
             Ok(()) => Ok(job.sent),
             Err(cause) => Err(partial(job.sent, cause)),
         }
+    }
+}
+
+/// A job of many system calls, with one moment by which all of them have to be done.
+pub(crate) struct Transfer<'a, H> {
+    pub(crate) call: Hooked<'a, H>,
+    patience: Patience,
+    /// The socket blocks by itself and has a deadline all the same: only calls that can be told
+    /// not to wait may be made.
+    pub(crate) must_not_block: bool,
+}
+
+impl<H> Clone for Transfer<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Transfer<'_, H> {}
+
+impl<'a, H: Hook> Transfer<'a, H> {
+    pub(crate) fn begin(call: &Hooked<'a, H>) -> Self {
+        let patience = call.patience(MsgFlags::NONE);
+        Self {
+            must_not_block: call.deadline.is_some() && call.socket.mode() == Mode::Block,
+            call: match patience {
+                Patience::Until(deadline) => call.until(deadline),
+                Patience::Kernel | Patience::None => *call,
+            },
+            patience,
+        }
+    }
+
+    /// A call on the socket. `attempt` is given the flags for the kernel.
+    pub(crate) fn on_socket<T: Send>(
+        &self,
+        until: Until,
+        name: &'static str,
+        attempt: impl FnMut(i32) -> Result<T, Errno> + Send,
+    ) -> Result<T> {
+        self.call.run(until, name, MsgFlags::NONE, attempt)
+    }
+
+    /// A call on another descriptor, which waits as the socket would. If that does not block
+    /// while the socket does, it belongs to somebody else, and is waited for.
+    pub(crate) fn on_file<T: Send>(
+        &self,
+        fd: BorrowedFd<'_>,
+        until: Until,
+        name: &'static str,
+        mut attempt: impl FnMut() -> Result<T, Errno> + Send,
+    ) -> Result<T> {
+        let hook = self.call.hook;
+        let patience = match self.patience {
+            Patience::Kernel => Patience::Until(Deadline::NEVER),
+            patience => patience,
+        };
+        let wait = Wait {
+            fd,
+            until,
+            call: name,
+        };
+        let done = match hook.blocking(&mut attempt) {
+            Ok(value) => Ok(value),
+            Err(errno) => go_on(hook, wait, errno, move || patience, attempt),
+        };
+        match done {
+            // An `O_PATH` file of the caller's own, which looks like a closed socket.
+            Err(Error::Closed { call }) => Err(Error::os(call, Errno::EBADF)),
+            done => done,
+        }
+    }
+
+    /// Where there is a limit, waits for a descriptor that may block by itself.
+    pub(crate) fn await_file(
+        &self,
+        fd: BorrowedFd<'_>,
+        until: Until,
+        call: &'static str,
+    ) -> Result<()> {
+        match self.patience {
+            Patience::Until(deadline) => {
+                wait_ready(self.call.hook, Wait { fd, until, call }, deadline)
+            }
+            Patience::Kernel | Patience::None => Ok(()),
+        }
+    }
+
+    pub(crate) fn has_limit(&self) -> bool {
+        !matches!(self.patience, Patience::Kernel)
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.patience.has_ended()
     }
 }
 
@@ -105,22 +214,15 @@ pub(crate) fn is_beyond_the_kernel(error: &Error) -> bool {
 }
 
 /// One file on its way.
-struct Job<'a> {
-    socket: &'a Socket,
+struct Job<'a, H> {
+    transfer: Transfer<'a, H>,
     file: BorrowedFd<'a>,
-    patience: Patience,
     offset: u64,
     sent: u64,
     count: Option<u64>,
 }
 
-impl fmt::Debug for Job<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("sent", &self.sent).finish()
-    }
-}
-
-impl Job<'_> {
+impl<H: Hook> Job<'_, H> {
     fn left(&self) -> u64 {
         self.count
             .map_or(u64::MAX, |count| count.saturating_sub(self.sent))
@@ -128,17 +230,17 @@ impl Job<'_> {
 
     /// Sends until the file ends, or what was asked for is done.
     fn by_kernel(&mut self) -> Result<()> {
+        let fd = self.transfer.call.socket.as_fd();
         while self.left() > 0 {
             let at = self.offset.saturating_add(self.sent);
-            let (fd, file, left) = (self.socket.as_fd(), self.file, self.left());
-            let len = retry(fd, self.patience, Until::Writable, "sendfile", || {
-                sys::transfer::sendfile(fd, file, at, left)
-            })?;
+            let (file, left) = (self.file, self.left());
+            let send = |_flags| sys::transfer::sendfile(fd, file, at, left);
+            let len = self.transfer.on_socket(Until::Writable, "sendfile", send)?;
             if len == 0 {
                 return Ok(());
             }
             self.sent = self.sent.saturating_add(to_u64(len));
-            if self.left() > 0 && self.patience.has_ended() {
+            if self.left() > 0 && self.transfer.is_late() {
                 return Err(Error::TimedOut { call: "sendfile" });
             }
         }
@@ -147,6 +249,7 @@ impl Job<'_> {
 
     /// Reads and sends in steps.
     fn by_hand(&mut self) -> Result<()> {
+        let fd = self.transfer.call.socket.as_fd();
         let has_positions = self.has_positions()?;
         let mut buf = vec![0; STEP_BYTES];
         while self.left() > 0 {
@@ -158,13 +261,11 @@ impl Job<'_> {
                 return Ok(());
             }
             while !rest.is_empty() {
-                let fd = self.socket.as_fd();
-                let len = retry(fd, self.patience, Until::Writable, "send", || {
-                    sys::socket::send(fd, rest, 0)
-                })?;
+                let send = |flags| sys::socket::send(fd, rest, flags);
+                let len = self.transfer.on_socket(Until::Writable, "send", send)?;
                 self.sent = self.sent.saturating_add(to_u64(len));
                 rest = rest.get(len..).unwrap_or_default();
-                if !rest.is_empty() && self.patience.has_ended() {
+                if !rest.is_empty() && self.transfer.is_late() {
                     return Err(Error::TimedOut { call: "send" });
                 }
             }
@@ -183,30 +284,17 @@ impl Job<'_> {
 
     /// Reads the next piece of the file, within the socket's limit.
     fn read(&self, buf: &mut [u8], has_positions: bool) -> Result<usize> {
-        let file = self.file;
-        if let Patience::Until(deadline) = self.patience {
-            // A file that blocks would not let us see to the limit. A regular one is always ready.
-            wait_plainly(file, Until::Readable, deadline, "read")?;
-        }
+        let (file, transfer) = (self.file, self.transfer);
+        // A file that blocks would not let us see to the limit. A regular one is always ready.
+        transfer.await_file(file, Until::Readable, "read")?;
         let at = self.offset.saturating_add(self.sent);
-        loop {
-            let read = if has_positions {
+        transfer.on_file(file, Until::Readable, "read", || {
+            if has_positions {
                 sys::transfer::read_at(file, buf, at)
             } else {
                 sys::socket::read(file, buf)
-            };
-            match (read, self.patience) {
-                (Ok(len), _) => return Ok(len),
-                (Err(Errno::EINTR), _) => {}
-                (Err(errno), Patience::Kernel) if errno.is_would_block() => {
-                    wait_plainly(file, Until::Readable, crate::Deadline::NEVER, "read")?;
-                }
-                (Err(errno), Patience::Until(deadline)) if errno.is_would_block() => {
-                    wait_plainly(file, Until::Readable, deadline, "read")?;
-                }
-                (Err(errno), _) => return Err(Error::os("read", errno)),
             }
-        }
+        })
     }
 }
 

@@ -4,14 +4,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::sendfile::{is_beyond_the_kernel, partial, to_u64};
+use crate::hook::{Hook, Hooked};
+use crate::sendfile::{Transfer, is_beyond_the_kernel, partial, to_u64};
 use crate::socket::Socket;
 use crate::sys;
 use crate::sys::transfer::PipeSignal;
-use crate::wait::{Deadline, Patience, Until, retry, wait_plainly};
+use crate::wait::{Patience, Until, retry};
 
 /// Bytes of a pipe's usual room, and of the buffer where there is no pipe.
 const STEP_BYTES: usize = 64 << 10;
+
+/// Bytes that a pipe which poll(2) calls writable takes without waiting (`PIPE_BUF`, pipe(7)).
+const PIPE_BYTES_MIN: usize = 4096;
 
 /// What moves bytes from a socket to somewhere else: the pipe that splice(2) needs in between.
 ///
@@ -136,12 +140,7 @@ impl Splicer {
         target: impl AsFd,
         count: Option<u64>,
     ) -> Result<u64> {
-        let target = Target {
-            fd: target.as_fd(),
-            is_socket: false,
-            patience: source.patience(),
-        };
-        self.transfer(source, target, count)
+        source.plain().splice_to_file(self, target, count)
     }
 
     /// The same into another socket. Each socket's own mode holds for the waiting at it.
@@ -159,17 +158,16 @@ impl Splicer {
         target: &Socket,
         count: Option<u64>,
     ) -> Result<u64> {
-        let target = Target {
-            fd: target.as_fd(),
-            is_socket: true,
-            patience: target.patience(),
-        };
-        self.transfer(source, target, count)
+        source.plain().splice_to_socket(self, target, count)
     }
 
-    fn transfer(&mut self, source: &Socket, target: Target<'_>, count: Option<u64>) -> Result<u64> {
+    fn transfer<H: Hook>(
+        &mut self,
+        source: Transfer<'_, H>,
+        target: &Target<'_, H>,
+        count: Option<u64>,
+    ) -> Result<u64> {
         let _no_signal = PipeSignal::hold();
-        let patience = source.patience();
         let mut done = 0;
         loop {
             let left = count.map_or(u64::MAX, |count| count.saturating_sub(done));
@@ -177,9 +175,9 @@ impl Splicer {
                 return Ok(done);
             }
             let step = if self.held() > 0 {
-                self.deliver(&target, left)
+                self.deliver(target, left)
             } else {
-                match self.fill(source, patience, left) {
+                match self.fill(source, left) {
                     Ok(0) => return Ok(done),
                     Ok(_received) => continue,
                     Err(cause) => Err(cause),
@@ -189,7 +187,7 @@ impl Splicer {
                 Ok(len) => done = done.saturating_add(to_u64(len)),
                 Err(cause) => return Err(partial(done, cause)),
             }
-            let is_late = patience.has_ended() || target.patience.has_ended();
+            let is_late = source.is_late() || target.transfer.is_late();
             if is_late && count.is_none_or(|count| done < count) {
                 return Err(partial(done, Error::TimedOut { call: "splice" }));
             }
@@ -197,18 +195,24 @@ impl Splicer {
     }
 
     /// Receives the next bytes, when none are held; zero at the end.
-    fn fill(&mut self, source: &Socket, patience: Patience, left: u64) -> Result<usize> {
-        let fd = source.as_fd();
-        if let Some(pipe) = &mut self.pipe {
+    fn fill<H: Hook>(&mut self, source: Transfer<'_, H>, left: u64) -> Result<usize> {
+        let socket = source.call.socket;
+        let fd = socket.as_fd();
+        if let Some(pipe) = &mut self.pipe
+            && !source.must_not_block
+        {
             let room = left.min(to_u64(pipe.capacity));
             let writing = pipe.writing.as_fd();
             // The pipe is empty, so that only the socket can make this wait, as its mode says.
-            let step = retry(fd, patience, Until::Readable, "splice", || {
+            let step = source.on_socket(Until::Readable, "splice", |_flags| {
                 sys::transfer::splice(fd, writing, room, true)
             });
             match step {
                 Ok(len) => {
                     pipe.held = len;
+                    if len == 0 {
+                        socket.ended("splice")?;
+                    }
                     return Ok(len);
                 }
                 Err(error) if is_beyond_the_kernel(&error) => {}
@@ -218,15 +222,18 @@ impl Splicer {
         self.buffer.resize(STEP_BYTES, 0);
         let room = usize::try_from(left).unwrap_or(usize::MAX).min(STEP_BYTES);
         let buf = self.buffer.get_mut(..room).unwrap_or_default();
-        let len = retry(fd, patience, Until::Readable, "recv", || {
-            sys::socket::recv(fd, buf, 0)
+        let len = source.on_socket(Until::Readable, "recv", |flags| {
+            sys::socket::recv(fd, buf, flags)
         })?;
+        if len == 0 {
+            socket.ended("recv")?;
+        }
         (self.start, self.end) = (0, len.min(room));
         Ok(self.end)
     }
 
     /// Delivers some of what is held.
-    fn deliver(&mut self, target: &Target<'_>, left: u64) -> Result<usize> {
+    fn deliver<H: Hook>(&mut self, target: &Target<'_, H>, left: u64) -> Result<usize> {
         if !self.buffered().is_empty() {
             let room = usize::try_from(left).unwrap_or(usize::MAX);
             let data = self.buffered();
@@ -239,21 +246,7 @@ impl Splicer {
         };
         let room = left.min(to_u64(pipe.held));
         match target.splice(pipe.reading.as_fd(), room) {
-            // The target takes no splices: what the pipe holds takes the other way.
-            Err(error) if is_beyond_the_kernel(&error) => {
-                self.buffer.resize(pipe.held, 0);
-                let len = retry(
-                    pipe.reading.as_fd(),
-                    Patience::Kernel,
-                    Until::Readable,
-                    "read",
-                    || sys::socket::read(pipe.reading.as_fd(), &mut self.buffer),
-                )?;
-                // One read takes all that a pipe holds, if there is room for it.
-                pipe.held = pipe.held.saturating_sub(len);
-                (self.start, self.end) = (0, len);
-                Ok(0)
-            }
+            Err(error) if is_beyond_the_kernel(&error) => self.empty_the_pipe(),
             Ok(0) => Err(Error::os("splice", Errno::EIO)),
             result => {
                 let len = result?;
@@ -263,49 +256,72 @@ impl Splicer {
         }
     }
 
+    /// The target takes no splices: what the pipe holds takes the other way.
+    fn empty_the_pipe(&mut self) -> Result<usize> {
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(0);
+        };
+        self.buffer.resize(pipe.held, 0);
+        let reading = pipe.reading.as_fd();
+        let len = retry(reading, Patience::Kernel, Until::Readable, "read", || {
+            sys::socket::read(reading, &mut self.buffer)
+        })?;
+        // One read takes all that a pipe holds, if there is room for it.
+        pipe.held = pipe.held.saturating_sub(len);
+        (self.start, self.end) = (0, len);
+        Ok(0)
+    }
+
     fn buffered(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 }
 
 /// Where the bytes go.
-struct Target<'a> {
-    fd: BorrowedFd<'a>,
-    is_socket: bool,
-    patience: Patience,
+struct Target<'a, H> {
+    transfer: Transfer<'a, H>,
+    /// `None` for the transfer's own socket.
+    file: Option<BorrowedFd<'a>>,
 }
 
-impl Target<'_> {
+impl<H: Hook> Target<'_, H> {
     fn splice(&self, pipe: BorrowedFd<'_>, count: u64) -> Result<usize> {
-        // A socket waits or not as its mode says. Another descriptor is only tried, if there is
-        // a limit that its waiting could overrun.
-        let waits = self.is_socket || matches!(self.patience, Patience::Kernel);
-        self.until_taken("splice", || {
-            sys::transfer::splice(pipe, self.fd, count, waits)
-        })
+        let transfer = &self.transfer;
+        match self.file {
+            // Only tried, if there is a limit that its waiting could overrun.
+            Some(file) => {
+                let waits = !transfer.has_limit();
+                transfer.on_file(file, Until::Writable, "splice", || {
+                    sys::transfer::splice(pipe, file, count, waits)
+                })
+            }
+            None if transfer.must_not_block => Err(Error::os("splice", Errno::EOPNOTSUPP)),
+            None => {
+                let fd = transfer.call.socket.as_fd();
+                transfer.on_socket(Until::Writable, "splice", |_flags| {
+                    sys::transfer::splice(pipe, fd, count, true)
+                })
+            }
+        }
     }
 
     fn write(&self, data: &[u8]) -> Result<usize> {
-        if self.is_socket {
-            return self.until_taken("send", || sys::socket::send(self.fd, data, 0));
-        }
-        if let Patience::Until(deadline) = self.patience {
-            wait_plainly(self.fd, Until::Writable, deadline, "write")?;
-        }
-        self.until_taken("write", || sys::transfer::write(self.fd, data))
-    }
-
-    fn until_taken(
-        &self,
-        call: &'static str,
-        attempt: impl FnMut() -> Result<usize, Errno>,
-    ) -> Result<usize> {
-        // A pipe that does not block belongs to somebody else; a socket that blocks waits for it.
-        let patience = match self.patience {
-            Patience::Kernel if !self.is_socket => Patience::Until(Deadline::NEVER),
-            patience => patience,
+        let transfer = &self.transfer;
+        let Some(file) = self.file else {
+            let fd = transfer.call.socket.as_fd();
+            return transfer.on_socket(Until::Writable, "send", |flags| {
+                sys::socket::send(fd, data, flags)
+            });
         };
-        retry(self.fd, patience, Until::Writable, call, attempt)
+        transfer.await_file(file, Until::Writable, "write")?;
+        // More than that a pipe or a terminal may make wait, beyond any limit.
+        let data = match data.get(..PIPE_BYTES_MIN) {
+            Some(piece) if transfer.has_limit() && !sys::transfer::is_regular(file) => piece,
+            _ => data,
+        };
+        transfer.on_file(file, Until::Writable, "write", || {
+            sys::transfer::write(file, data)
+        })
     }
 }
 
@@ -317,7 +333,60 @@ impl Socket {
     /// As [`Splicer::to_file`]. What had been received and could not be delivered is lost then:
     /// keep a [`Splicer`] to go on.
     pub fn recv_file(&self, target: impl AsFd, count: Option<u64>) -> Result<u64> {
-        Splicer::new().to_file(self, target, count)
+        self.plain().recv_file(target, count)
+    }
+}
+
+/// With a deadline on a blocking socket, the bytes at that socket go through a buffer: splice(2)
+/// cannot be told not to wait for it.
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::recv_file`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_file(&self, target: impl AsFd, count: Option<u64>) -> Result<u64> {
+        self.splice_to_file(&mut Splicer::new(), target, count)
+    }
+
+    /// [`Splicer::to_file`], from this socket.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "splice")]
+    pub fn splice_to_file(
+        &self,
+        splicer: &mut Splicer,
+        target: impl AsFd,
+        count: Option<u64>,
+    ) -> Result<u64> {
+        let transfer = Transfer::begin(self);
+        let target = Target {
+            transfer,
+            file: Some(target.as_fd()),
+        };
+        splicer.transfer(transfer, &target, count)
+    }
+
+    /// [`Splicer::to_socket`], from this socket. A deadline counts for both.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(alias = "splice")]
+    pub fn splice_to_socket(
+        &self,
+        splicer: &mut Splicer,
+        target: &Socket,
+        count: Option<u64>,
+    ) -> Result<u64> {
+        let to = Hooked {
+            socket: target,
+            ..*self
+        };
+        let target = Target {
+            transfer: Transfer::begin(&to),
+            file: None,
+        };
+        splicer.transfer(Transfer::begin(self), &target, count)
     }
 }
 

@@ -224,16 +224,6 @@ pub(crate) fn wait_ready<H: Hook>(hook: &H, wait: Wait<'_>, deadline: Deadline) 
     )
 }
 
-/// [`wait_ready`] without a hook.
-pub(crate) fn wait_plainly(
-    fd: BorrowedFd<'_>,
-    until: Until,
-    deadline: Deadline,
-    call: &'static str,
-) -> Result<()> {
-    wait_ready(&(), Wait { fd, until, call }, deadline)
-}
-
 fn wait_until(
     Wait { fd, until, call }: Wait<'_>,
     deadline: Deadline,

@@ -91,6 +91,16 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> Result
     check_len(unsafe { libc::pread(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), at) })
 }
 
+/// True for a regular file, which never makes anybody wait for somebody else.
+pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> bool {
+    let mut status = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: `status` is live and has the type that fstat(2) writes.
+    let answer = unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) };
+    // SAFETY: integers, for which all zeros is valid, and written by the call.
+    let status = unsafe { status.assume_init() };
+    answer == 0 && status.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
 /// write(2), for descriptors that are no sockets.
 pub(crate) fn write(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize, Errno> {
     // SAFETY: `data` is a live slice, which is only read.
