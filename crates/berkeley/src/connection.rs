@@ -237,9 +237,10 @@ impl ConnectOptions {
 /// Unix socket.
 ///
 /// # Errors
-/// [`Error::Connect`] with each address that was tried and its reason when there were several or
-/// when the deadline came ([`Error::is_timed_out`]), else that one reason; [`Error::Resolve`] for
-/// an unknown host; [`Error::TimedOut`] when the deadline came while the name was looked up.
+/// [`Error::Connect`] with every address and its reason when there were several or when the
+/// deadline came ([`Error::is_timed_out`]; an address whose turn never came is
+/// [`Error::NotTried`]), else that one reason; [`Error::Resolve`] for an unknown host;
+/// [`Error::TimedOut`] when the deadline came while the name was looked up.
 pub fn create_connection(
     endpoint: &Endpoint,
     options: impl Into<ConnectOptions>,
@@ -262,6 +263,10 @@ fn alone(mut tried: Vec<(Addr, Error)>) -> Error {
 fn connect_unix(endpoint: &Endpoint, deadline: Deadline) -> Result<(Socket, Addr)> {
     let mut tried = Vec::new();
     for addr in endpoint.addresses(false)? {
+        if deadline.has_passed() {
+            tried.push((addr, Error::NotTried));
+            continue;
+        }
         match connect_one(endpoint.transport(), &addr, deadline) {
             Ok(socket) => return Ok((socket, addr)),
             Err(error) => tried.push((addr, error)),

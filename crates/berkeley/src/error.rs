@@ -51,8 +51,11 @@ pub enum Error {
         /// Why the rest did not follow.
         cause: Box<Self>,
     },
-    /// None of a host's addresses could be reached: each with its own reason, in the order tried.
+    /// None of a host's addresses could be reached: each of them with its own reason, in the
+    /// order of the tries. Those whose turn never came are [`Error::NotTried`].
     Connect(Vec<(Addr, Self)>),
+    /// The time limit ended before it was this address's turn.
+    NotTried,
     /// A name could not be turned into addresses.
     Resolve {
         /// The name that was asked for.
@@ -137,7 +140,7 @@ impl Error {
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         match self {
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::NotTried => true,
             Self::Partial { cause, .. } => cause.is_timed_out(),
             Self::Connect(tried) => tried.last().is_some_and(|(_, error)| error.is_timed_out()),
             _ => false,
@@ -159,6 +162,7 @@ impl fmt::Display for Error {
                 addr: None,
             } => write!(f, "{call}: {errno}"),
             Self::TimedOut { call } => write!(f, "{call}: the time limit ended"),
+            Self::NotTried => f.write_str("not tried, the time limit ended first"),
             Self::Closed { call } => write!(f, "{call}: the socket is closed"),
             Self::Interrupted { call } => write!(f, "{call}: ended by a signal"),
             Self::Partial { sent, cause } => write!(f, "{cause} (after {sent} bytes were sent)"),
@@ -171,6 +175,7 @@ impl fmt::Display for Error {
                         Self::TimedOut { call } => {
                             write!(f, "{call} {addr}: the time limit ended")?;
                         }
+                        Self::NotTried => write!(f, "{addr}: {error}")?,
                         error => write!(f, "{error}")?,
                     }
                 }

@@ -74,7 +74,7 @@ impl<'a, F: FnMut(&Addr) -> Result<Socket>> Race<'a, F> {
     /// starts. Losers are closed when this returns.
     pub(crate) fn run(mut self) -> Result<(Socket, Addr)> {
         loop {
-            if self.deadline.has_passed() && (self.next > 0 || self.addresses.is_empty()) {
+            if self.deadline.has_passed() {
                 return Err(self.give_up());
             }
             let failures = self.failed.len();
@@ -113,11 +113,6 @@ impl<'a, F: FnMut(&Addr) -> Result<Socket>> Race<'a, F> {
         let addr = self.addresses.get(self.next)?;
         let index = self.next;
         self.next += 1;
-        if self.deadline.has_passed() {
-            self.failed
-                .push((index, Error::TimedOut { call: "connect" }));
-            return None;
-        }
         let socket = match (self.make)(addr) {
             Ok(socket) => socket,
             Err(error) => {
@@ -187,8 +182,12 @@ impl<'a, F: FnMut(&Addr) -> Result<Socket>> Race<'a, F> {
         self.failed.push((index, error));
     }
 
-    /// Every reason, those among them that the deadline cut off.
+    /// Every address with its reason: those that failed, those that the deadline cut off, and
+    /// those whose turn never came.
     fn give_up(mut self) -> Error {
+        let rest = self.next..self.addresses.len();
+        self.failed
+            .extend(rest.map(|index| (index, Error::NotTried)));
         for attempt in self.under_way.drain(..) {
             self.failed
                 .push((attempt.index, Error::TimedOut { call: "connect" }));

@@ -65,10 +65,18 @@ fn an_address_that_drops_everything_costs_its_head_start_only() {
         .timeout(limit)
         .connect_addresses(&[dropping(), good.clone()])
         .unwrap_err();
+    assert!(error.is_timed_out(), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("not tried"), "{text}");
     let Error::Connect(tried) = error else {
         panic!("{error:?}")
     };
-    assert_eq!(tried.len(), 1);
+    assert!(matches!(tried[0], (_, Error::TimedOut { .. })), "{tried:?}");
+    assert!(
+        matches!(&tried[1], (addr, Error::NotTried) if *addr == good),
+        "{tried:?}"
+    );
+    assert_eq!(tried.len(), 2);
 
     // All of them fail: every reason is told, in the order of the tries.
     let refusing = {
