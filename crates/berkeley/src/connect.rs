@@ -1,5 +1,6 @@
 //! Connecting, and undoing it.
 
+use core::time::Duration;
 use std::os::fd::AsFd;
 
 use crate::addr::{self, RawAddr, ToAddr};
@@ -17,6 +18,10 @@ use crate::wait::{Deadline, Mode, Patience, Until, wait_ready};
 const SOCKADDR_BYTES: libc::socklen_t = 16;
 const _: () = assert!(size_of::<libc::sockaddr>() == SOCKADDR_BYTES as usize);
 
+/// How long a limited connect of a Unix socket waits at a full queue before it looks whether the
+/// socket was closed.
+const UNIX_STEP: Duration = Duration::from_millis(50);
+
 impl Socket {
     /// Connects to a peer; for datagrams, chooses whom `send` means.
     ///
@@ -27,7 +32,7 @@ impl Socket {
     /// network's answer) or [`Error::TimedOut`] (the caller's limit). On a non-blocking socket
     /// `EINPROGRESS`: when it becomes writable, [`Socket::take_error`] tells how it went; a
     /// non-blocking Unix socket answers `EAGAIN` when the listener's queue is full, and is not
-    /// queued.
+    /// queued. `EINPROGRESS` from a blocking socket is the end of its [`opt::SendTimeout`].
     ///
     /// # References
     /// connect(2).
@@ -98,7 +103,7 @@ impl<H: Hook> Hooked<'_, H> {
         let is_blocking = self.socket.mode() == Mode::Block;
         match self.patience(MsgFlags::NONE) {
             Patience::None => self.connect_once(raw),
-            Patience::Kernel => self.connect_waiting(raw, Deadline::NEVER),
+            Patience::Kernel => self.connect_blocking(raw),
             Patience::Until(deadline) if self.socket.family() == Family::UNIX => {
                 self.connect_unix(raw, deadline, is_blocking)
             }
@@ -119,23 +124,43 @@ impl<H: Hook> Hooked<'_, H> {
             .map_err(|errno| failure(fd, "connect", errno))
     }
 
-    fn connect_waiting(&self, addr: &RawAddr, deadline: Deadline) -> Result<()> {
-        let fd = self.socket.as_fd();
+    /// The kernel waits, as long as [`opt::SendTimeout`] lets it.
+    fn connect_blocking(&self, addr: &RawAddr) -> Result<()> {
         loop {
-            match self.hook.blocking(|| sys::socket::connect(fd, addr)) {
-                Ok(()) => return Ok(()),
-                Err(Errno::EINTR) => {
-                    self.hook.interrupted()?;
-                    // A Unix socket that waited at a full queue has no connection under way. An
-                    // internet one has, also after a signal: calling again would be an error.
-                    if self.socket.family() != Family::UNIX {
-                        break;
-                    }
-                }
-                Err(Errno::EINPROGRESS) => break,
-                Err(errno) => return Err(failure(fd, "connect", errno)),
+            match self.connect_once(addr) {
+                Err(Error::Os {
+                    errno: Errno::EINTR,
+                    ..
+                }) => self.hook.interrupted()?,
+                result => return result,
+            }
+            // A Unix socket that waited at a full queue has no connection under way. An internet
+            // one has, also after a signal: POSIX has it waited for, not called again.
+            if self.socket.family() != Family::UNIX {
+                break;
             }
         }
+        let limit = self.socket.get(opt::SendTimeout)?;
+        let deadline = limit.map_or(Deadline::NEVER, Deadline::within);
+        match self.connected(deadline) {
+            Err(Error::TimedOut { call }) => Err(Error::os(call, Errno::EINPROGRESS)),
+            result => result,
+        }
+    }
+
+    fn connect_waiting(&self, addr: &RawAddr, deadline: Deadline) -> Result<()> {
+        match self.connect_once(addr) {
+            Err(Error::Os {
+                errno: Errno::EINPROGRESS | Errno::EINTR,
+                ..
+            }) => self.connected(deadline),
+            result => result,
+        }
+    }
+
+    /// Waits for the end of a connect that is under way, and tells how it went.
+    fn connected(&self, deadline: Deadline) -> Result<()> {
+        let fd = self.socket.as_fd();
         wait_ready(
             self.hook,
             self.waiting(Until::Writable, "connect"),
@@ -151,7 +176,8 @@ impl<H: Hook> Hooked<'_, H> {
 
     /// A Unix listener with a full queue answers a non-blocking connect with `EAGAIN` and does
     /// not queue it, and poll(2) then tells nothing: only a blocking connect waits, bounded by
-    /// `SO_SNDTIMEO`. Closing the socket in another thread does not end this wait.
+    /// `SO_SNDTIMEO`. Closing the socket in another thread does not wake it, so it looks now and
+    /// then by itself.
     fn connect_unix(&self, raw: &RawAddr, deadline: Deadline, stay_blocking: bool) -> Result<()> {
         let fd = self.socket.as_fd();
         let attempt = || loop {
@@ -159,7 +185,8 @@ impl<H: Hook> Hooked<'_, H> {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::TimedOut { call: "connect" });
             }
-            self.socket.set(opt::SendTimeout, left)?;
+            let step = left.map_or(UNIX_STEP, |left| left.min(UNIX_STEP));
+            self.socket.set(opt::SendTimeout, Some(step))?;
             match self.hook.blocking(|| sys::socket::connect(fd, raw)) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EINTR) => self.hook.interrupted()?,
@@ -167,12 +194,13 @@ impl<H: Hook> Hooked<'_, H> {
                 Err(errno) => return Err(failure(fd, "connect", errno)),
             }
         };
+        let before = self.socket.get(opt::SendTimeout)?;
         self.set_nonblocking(false)?;
         let result = attempt();
         // What there was before comes back whatever happened.
         let restored = self
             .socket
-            .set(opt::SendTimeout, None)
+            .set(opt::SendTimeout, before)
             .and_then(|()| self.set_nonblocking(!stay_blocking));
         result.and(restored)
     }

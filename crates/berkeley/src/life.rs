@@ -46,8 +46,8 @@ impl Socket {
     /// also inside the kernel, end with [`Error::Closed`].
     ///
     /// Unlike [`Socket::close`] this shuts the connection itself down: duplicates of the socket,
-    /// also those in other processes, see its end. Not woken is a Unix socket that waits in
-    /// `connect` for a place in a full queue, or with a datagram for a receiver that is full.
+    /// also those in other processes, see its end. Not woken is a blocking Unix socket that waits
+    /// in `connect` for a place in a full queue, or with a datagram for a receiver that is full.
     ///
     /// # Errors
     /// As [`Socket::close`].
