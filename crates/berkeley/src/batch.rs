@@ -265,6 +265,12 @@ impl Socket {
                 )
             },
         )?;
-        Ok(*count)
+        // A datagram socket that was aborted reads as messages without data.
+        let has_data = batch.messages().any(|message| !message.is_empty());
+        if !has_data && let Err(closed) = self.ended("recvmmsg") {
+            batch.clear();
+            return Err(closed);
+        }
+        Ok(batch.count)
     }
 }

@@ -448,9 +448,13 @@ impl<H: Hook> Hooked<'_, H> {
     #[inline]
     pub fn recv_scattered(&self, buffers: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<usize> {
         let fd = self.socket.as_fd();
-        self.run(Until::Readable, "recvmsg", flags, |flags| {
+        let len = self.run(Until::Readable, "recvmsg", flags, |flags| {
             sys::socket::recv_scattered(fd, buffers, flags)
-        })
+        })?;
+        if len == 0 {
+            self.socket.ended("recvmsg")?;
+        }
+        Ok(len)
     }
 }
 

@@ -277,6 +277,9 @@ impl Socket {
             "recvmsg",
             || sys::msg::recvmsg(self.as_fd(), buffers, Some(&mut addr), control, flags.raw()),
         )?;
+        if received.len == 0 {
+            self.ended("recvmsg")?;
+        }
         Ok(InMessage {
             received,
             addr,
