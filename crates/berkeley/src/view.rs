@@ -1,8 +1,6 @@
 //! Sockets that belong to somebody else.
 
 use core::fmt;
-use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -29,10 +27,7 @@ use crate::sys;
 ///
 /// It begins in the mode that the owner's socket is in. A mode set here changes whether the
 /// owner's calls block.
-pub struct SocketRef<'a> {
-    socket: ManuallyDrop<Socket>,
-    owner: PhantomData<BorrowedFd<'a>>,
-}
+pub struct SocketRef<'a>(sys::life::Lent<'a>);
 
 impl<'a> SocketRef<'a> {
     /// Borrows a socket, asking the kernel for its family, type, protocol and blocking mode.
@@ -48,14 +43,7 @@ impl<'a> SocketRef<'a> {
     /// # Errors
     /// As [`SocketRef::new`].
     pub fn borrow(fd: BorrowedFd<'a>) -> Result<Self> {
-        let (mode, family, kind, protocol) = Socket::find_out(fd)?;
-        let fd = ManuallyDrop::into_inner(sys::life::unowned(fd));
-        let mut socket = Socket::from_parts(fd, mode, family, kind, protocol);
-        socket.is_borrowed = true;
-        Ok(Self {
-            socket: ManuallyDrop::new(socket),
-            owner: PhantomData,
-        })
+        sys::life::Lent::new(fd).map(Self)
     }
 }
 
@@ -63,18 +51,18 @@ impl Deref for SocketRef<'_> {
     type Target = Socket;
 
     fn deref(&self) -> &Socket {
-        &self.socket
+        &self.0
     }
 }
 
 impl AsFd for SocketRef<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.as_fd()
     }
 }
 
 impl fmt::Debug for SocketRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SocketRef").field(&*self.socket).finish()
+        f.debug_tuple("SocketRef").field(&*self.0).finish()
     }
 }

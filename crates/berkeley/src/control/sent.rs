@@ -11,6 +11,7 @@ use super::walk::{HEADER_BYTES, Header, control_space};
 use crate::error::{Error, Result};
 use crate::kinds::Level;
 use crate::opt::Credentials;
+use crate::sys;
 use crate::sys::control::{ControlSpace, Storage};
 
 /// A control message to send.
@@ -223,8 +224,9 @@ impl<'a> ControlOut<'a> {
     /// Adds a message.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no room for it, or for descriptors as raw bytes. The buffer
-    /// is then as it was.
+    /// [`Error::Invalid`] if there is no room for it, or for descriptors as raw bytes;
+    /// [`Error::Unsupported`] for raw messages of RDS that name memory to be written. The buffer is
+    /// then as it was.
     pub fn push(&mut self, item: CmsgOut<'a>) -> Result<()> {
         let (level, kind, payload) = item.parts();
         if let (CmsgOut::Raw { .. }, libc::SOL_SOCKET, libc::SCM_RIGHTS | SCM_PIDFD) =
@@ -233,6 +235,11 @@ impl<'a> ControlOut<'a> {
             return Err(Error::Invalid(
                 "descriptors are sent as such, not as raw bytes".into(),
             ));
+        }
+        if sys::option::control_writes_elsewhere(level, kind) {
+            return Err(Error::Unsupported(format!(
+                "control message {kind} of level {level} points to memory that is written to"
+            )));
         }
         let room = self
             .storage

@@ -152,15 +152,26 @@ impl RecvBuf for AtMost<'_> {
     }
 }
 
+/// The flags with which recv(2) answers no more than it has written, as far as there is room.
+const TRUTHFUL: c_int = libc::MSG_CMSG_CLOEXEC
+    | libc::MSG_DONTWAIT
+    | libc::MSG_ERRQUEUE
+    | libc::MSG_NOSIGNAL
+    | libc::MSG_OOB
+    | libc::MSG_PEEK
+    | libc::MSG_WAITALL;
+
 /// A buffer on its way through a call that may be tried more than once: taken when it succeeds.
 pub(crate) struct Slot<B>(Option<B>);
 
 impl<B: RecvBuf> Slot<B> {
     /// Makes the buffer ready. With `MSG_TRUNC` the kernel's answer is no proof that anything was
-    /// written (a TCP socket throws the bytes away), so then the memory is initialised first.
+    /// written (a TCP socket throws the bytes away), nor with `MSG_SOCK_DEVMEM` (they stay in the
+    /// memory of a device). So with any flag but those of [`TRUTHFUL`] the memory is initialised
+    /// first.
     #[inline]
     pub(crate) fn new(mut buf: B, flags: c_int) -> Self {
-        if !B::IS_INITIALISED && flags & libc::MSG_TRUNC != 0 {
+        if !B::IS_INITIALISED && flags & !TRUTHFUL != 0 {
             let (place, len) = buf.room();
             // SAFETY: the buffer says that it has this room, and it is exclusively ours.
             unsafe { place.cast::<u8>().write_bytes(0, len) };

@@ -6,11 +6,15 @@
 )]
 
 use core::ffi::c_int;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::ops::Deref;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::check;
 use crate::errno::Errno;
+use crate::error::Result;
+use crate::socket::Socket;
 
 /// `SIOCATMARK`, which the libc crate lacks for Linux (asm-generic/sockios.h). It differs on the
 /// architectures with numbers of their own.
@@ -98,11 +102,35 @@ pub(crate) fn at_mark(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(value != 0)
 }
 
-/// A descriptor that is used like an owned one but never closed.
-pub(crate) fn unowned(fd: BorrowedFd<'_>) -> ManuallyDrop<OwnedFd> {
-    // SAFETY: the descriptor is open, and `ManuallyDrop` keeps this from closing what is not ours.
-    // The caller keeps it no longer than it may borrow the descriptor.
-    ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) })
+/// A socket that is used like an owned one, never closed, and kept no longer than its owner lends
+/// the descriptor: nobody gets more than a reference to it.
+pub(crate) struct Lent<'a> {
+    socket: ManuallyDrop<Socket>,
+    owner: PhantomData<BorrowedFd<'a>>,
+}
+
+impl<'a> Lent<'a> {
+    /// Borrows a socket, asking the kernel what it is.
+    pub(crate) fn new(fd: BorrowedFd<'a>) -> Result<Self> {
+        let (mode, family, kind, protocol) = Socket::find_out(fd)?;
+        // SAFETY: the descriptor is open for `'a`, and nothing drops this: it goes at once into
+        // the `ManuallyDrop` below.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) };
+        let mut socket = ManuallyDrop::new(Socket::from_parts(fd, mode, family, kind, protocol));
+        socket.is_borrowed = true;
+        Ok(Self {
+            socket,
+            owner: PhantomData,
+        })
+    }
+}
+
+impl Deref for Lent<'_> {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        &self.socket
+    }
 }
 
 /// accept4(2) with the flags as they are.

@@ -5,7 +5,7 @@
 )]
 
 use core::ffi::{c_int, c_void};
-use core::ptr;
+use core::{mem, ptr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::check;
@@ -47,6 +47,36 @@ pub(crate) const fn setting_writes_elsewhere(level: c_int, name: c_int) -> bool 
     }
 }
 
+/// Whether reading the option could write more than `value` has room for. These take the number
+/// of entries to write from the value itself, and the length beside it is no limit to them.
+pub(super) fn reading_writes_beyond(level: c_int, name: c_int, value: &[u8]) -> bool {
+    let (count_at, entry_bytes) = match (level, name) {
+        // IP_MSFILTER, struct ip_msfilter.
+        (libc::IPPROTO_IP, 41) => (12, 4),
+        // MCAST_MSFILTER, struct group_filter.
+        (libc::IPPROTO_IP | libc::IPPROTO_IPV6, 48) => (140, 128),
+        // TCP_AO_GET_KEYS, struct tcp_ao_getsockopt: entries of the length told. Their number is
+        // written even where the value ends before it.
+        (libc::IPPROTO_TCP, 41) => return count_in(value, 272).is_none_or(|count| count > 1),
+        _ => return false,
+    };
+    // The kernel refuses a value that ends before the number does.
+    count_in(value, count_at).is_some_and(|count| {
+        let room = value.len().saturating_sub(count_at + size_of::<u32>());
+        usize::try_from(count).map_or(true, |count| count > room / entry_bytes)
+    })
+}
+
+fn count_in(value: &[u8], at: usize) -> Option<u32> {
+    crate::control::walk::field(value, at).map(u32::from_ne_bytes)
+}
+
+/// Whether a control message of the type makes the kernel write to memory that its payload points
+/// to, now or later. RDS: `RDS_CMSG_RDMA_ARGS`, `RDS_CMSG_RDMA_MAP` and the atomic operations.
+pub(crate) const fn control_writes_elsewhere(level: c_int, kind: c_int) -> bool {
+    level == libc::SOL_RDS && matches!(kind, 1 | 3 | 6..=9)
+}
+
 /// setsockopt(2) without a value, but with a length.
 pub(crate) fn setsockopt_null(
     fd: BorrowedFd<'_>,
@@ -67,11 +97,12 @@ pub(crate) fn set_program(
     program: &[Instruction],
 ) -> Result<(), Errno> {
     let len = u16::try_from(program.len()).map_err(|_long| Errno::EINVAL)?;
-    let value = libc::sock_fprog {
-        len,
-        // The kernel only reads; the type of C has no way to say so.
-        filter: program.as_ptr().cast_mut().cast(),
-    };
+    // SAFETY: an integer and a pointer, for which all zeros is a valid value. So the gap between
+    // them, which the kernel reads too, is no memory of somebody else's.
+    let mut value: libc::sock_fprog = unsafe { mem::zeroed() };
+    value.len = len;
+    // The kernel only reads; the type of C has no way to say so.
+    value.filter = program.as_ptr().cast_mut().cast();
     let place: *const c_void = (&raw const value).cast();
     let size = super::socket::socklen(size_of::<libc::sock_fprog>());
     // SAFETY: `value` is a live sock_fprog of `size` bytes, which points to `len` live

@@ -193,10 +193,13 @@ pub(crate) fn getsockopt(
     if level == libc::SOL_SOCKET && name == super::option::GET_FILTER {
         return getsockopt_filter(fd, value);
     }
+    if super::option::reading_writes_beyond(level, name, value) {
+        return Err(Errno::EINVAL);
+    }
     let mut len = socklen(value.len());
     let place: *mut c_void = value.as_mut_ptr().cast();
-    // SAFETY: `place` has the room that `len` says; the kernel writes no more and stores in `len`
-    // how much it wrote.
+    // SAFETY: `place` has the room that `len` says; the kernel writes no more (what writes more was
+    // refused above) and stores in `len` how much it wrote.
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, place, &raw mut len) })?;
     Ok(usize::try_from(len).unwrap_or(0))
 }

@@ -36,6 +36,7 @@ mod segments;
 mod selector_contract;
 mod sendfile;
 mod server;
+mod soundness;
 mod splice;
 mod support;
 mod tcp;
