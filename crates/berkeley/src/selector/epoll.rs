@@ -1,20 +1,21 @@
 //! The `epoll` back end.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::patience::Patience;
 use super::{Backend, EVENTS_MAX, Event, Interest, Key, Ready, Selector, Trigger, busy};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::sys::event;
+use crate::sys;
+use crate::sys::event::{self, EpollBuffer};
 use crate::waker::Waker;
 
 mod table;
 
-use table::{Slot, Table, bit};
+use table::{Change, Entry, Table, bit};
 
 /// epoll(7): the kernel keeps the list of watched descriptors.
 ///
@@ -22,9 +23,8 @@ use table::{Slot, Table, bit};
 /// of its registrations, so that what is told late, of a former registration, is seen to be that.
 pub struct Epoll {
     fd: OwnedFd,
-    table: Mutex<Table>,
-    /// Held by the thread that waits.
-    buffer: Mutex<Vec<libc::epoll_event>>,
+    table: Table,
+    is_waited: AtomicBool,
 }
 
 impl core::fmt::Debug for Epoll {
@@ -45,78 +45,98 @@ impl Epoll {
     /// epoll_create1(2).
     pub fn new() -> Result<Self> {
         Ok(Self {
-            fd: create()?,
-            table: Mutex::default(),
-            buffer: Mutex::new(vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX]),
+            fd: event::epoll_create().map_err(|errno| Error::os("epoll_create1", errno))?,
+            table: Table::default(),
+            is_waited: AtomicBool::new(false),
         })
     }
 
-    /// Nothing that is done under the lock can leave the table half done.
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn control(&self, operation: c_int, fd: RawFd, entry: Entry) -> Result<(), Errno> {
+        event::epoll_ctl(
+            self.fd.as_fd(),
+            operation,
+            fd,
+            entry.events(),
+            entry.data(fd),
+        )
     }
 
-    fn control(&self, operation: c_int, fd: RawFd, slot: Slot) -> Result<(), Errno> {
-        event::epoll_ctl(self.fd.as_fd(), operation, fd, slot.events(), slot.data(fd))
-    }
-
-    fn add(&self, table: &mut Table, fd: RawFd, key: Key, events: u32) -> Result<()> {
-        let slot = table.next(fd, key, events);
-        self.control(libc::EPOLL_CTL_ADD, fd, slot)
+    fn add(&self, table: &mut Change<'_>, fd: RawFd, key: Key, events: u32) -> Result<()> {
+        let entry = table.next(fd, events);
+        self.control(libc::EPOLL_CTL_ADD, fd, entry)
             .map_err(failed)?;
-        table.put(fd, slot);
+        table.put(fd, key, entry);
         Ok(())
     }
 
-    fn remove(&self, table: &mut Table, fd: RawFd) -> Result<()> {
-        self.control(libc::EPOLL_CTL_DEL, fd, Slot::default())
+    fn remove(&self, table: &mut Change<'_>, fd: RawFd) -> Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, fd, Entry::default())
             .map_err(|errno| lost(table, fd, errno))?;
         table.clear(fd);
         Ok(())
     }
 
-    fn report(&self, told: &[libc::epoll_event], out: &mut Vec<Event>) -> Result<()> {
-        let mut table = self.table();
+    fn wait_alone(&self, out: &mut Vec<Event>, limit: Option<Duration>) -> Result<()> {
+        let mut buffer = EpollBuffer::new();
+        let mut patience = Patience::new(limit);
+        loop {
+            match wait_once(self.fd.as_fd(), &mut buffer, EVENTS_MAX, patience.left()) {
+                Ok(0) if patience.has_ended() => return Ok(()),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => self.report(buffer.told(), out),
+                Err(errno) => return Err(Error::os("epoll_wait", errno)),
+            }
+            if !out.is_empty() || !patience.goes_on() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn report(&self, told: &[libc::epoll_event], out: &mut Vec<Event>) {
         for event in told {
-            if let Some(key) = table.take(event.u64) {
-                let ready = ready(event.events);
+            let key = self.table.ordinary(event.u64);
+            if let Some(key) = key.or_else(|| self.table.change().take(event.u64)) {
+                let ready = Ready::from_poll(event.events);
                 out.push(Event { key, ready });
             }
         }
-        if table.has_ghost() {
-            self.rebuild(&mut table)?;
+        if out.is_empty() {
+            self.lay_ghosts();
         }
-        Ok(())
     }
 
     /// Copies the list without the entries that a descriptor closed too early has left in it, and
     /// puts the copy in its place. An entry is known to be good if the kernel can still change it.
     #[cold]
-    fn rebuild(&self, table: &mut Table) -> Result<()> {
-        let fresh = create()?;
-        for (fd, slot) in table.registered() {
-            let known = match self.control(libc::EPOLL_CTL_MOD, fd, slot) {
+    fn lay_ghosts(&self) {
+        let mut table = self.table.change();
+        // Without a descriptor to spare they are told, to nobody, until there is one.
+        if !table.has_ghost() {
+            return;
+        }
+        let Ok(fresh) = event::epoll_create() else {
+            return;
+        };
+        for (fd, entry) in table.registered() {
+            let known = match self.control(libc::EPOLL_CTL_MOD, fd, entry) {
                 Ok(()) => true,
                 // An exclusive one cannot be changed, but is there.
                 Err(errno) => errno == Errno::EINVAL,
             };
-            let (add, events) = (libc::EPOLL_CTL_ADD, slot.fresh_events());
-            let copy = || event::epoll_ctl(fresh.as_fd(), add, fd, events, slot.data(fd));
+            let (add, events) = (libc::EPOLL_CTL_ADD, entry.fresh_events());
+            let copy = || event::epoll_ctl(fresh.as_fd(), add, fd, events, entry.data(fd));
             if !known || copy().is_err() {
                 table.clear(fd);
             }
         }
-        crate::sys::life::replace(self.fd.as_fd(), fresh.as_fd()).map_err(failed)
+        // Of two open descriptors, so that it does not fail; if it did, the old list would stay.
+        let _answer = sys::life::replace(self.fd.as_fd(), fresh.as_fd());
     }
-}
-
-fn create() -> Result<OwnedFd> {
-    event::epoll_create().map_err(|errno| Error::os("epoll_create1", errno))
 }
 
 /// What follows when the kernel does not know the file that a number stands for now: who was
 /// registered under it before has lost it.
-fn lost(table: &mut Table, fd: RawFd, errno: Errno) -> Error {
+fn lost(table: &mut Change<'_>, fd: RawFd, errno: Errno) -> Error {
     if matches!(errno, Errno::ENOENT | Errno::EBADF) {
         table.clear(fd);
     }
@@ -152,25 +172,6 @@ fn events(interest: Interest, trigger: Trigger) -> Result<u32> {
         .fold(0, |mask, (_, flag)| mask | bit(flag)))
 }
 
-fn ready(mask: u32) -> Ready {
-    let has = |flag| mask & bit(flag) != 0;
-    Ready::default()
-        // An error or a hang-up makes a read return at once, and an error a write: select(2) tells
-        // them so, and the contract is the same for all.
-        .when(
-            mask & bit(libc::EPOLLIN | libc::EPOLLHUP | libc::EPOLLERR) != 0,
-            Ready::READABLE,
-        )
-        .when(
-            mask & bit(libc::EPOLLOUT | libc::EPOLLERR) != 0,
-            Ready::WRITABLE,
-        )
-        .when(has(libc::EPOLLPRI), Ready::PRIORITY)
-        .when(has(libc::EPOLLRDHUP), Ready::PEER_CLOSED)
-        .when(has(libc::EPOLLERR), Ready::ERROR)
-        .when(has(libc::EPOLLHUP), Ready::HANG_UP)
-}
-
 impl Selector for Epoll {
     fn register(
         &self,
@@ -180,7 +181,7 @@ impl Selector for Epoll {
         trigger: Trigger,
     ) -> Result<()> {
         let events = events(interest, trigger)?;
-        self.add(&mut self.table(), fd.as_raw_fd(), key, events)
+        self.add(&mut self.table.change(), fd.as_raw_fd(), key, events)
     }
 
     fn modify(
@@ -191,49 +192,45 @@ impl Selector for Epoll {
         trigger: Trigger,
     ) -> Result<()> {
         let (events, fd) = (events(interest, trigger)?, fd.as_raw_fd());
-        let mut table = self.table();
-        let slot = table.next(fd, key, events);
+        let mut table = self.table.change();
+        let entry = table.next(fd, events);
         // The kernel changes nothing into an exclusive entry, nor out of one.
-        if slot.is_exclusive() || table.get(fd).is_some_and(Slot::is_exclusive) {
+        if entry.is_exclusive() || table.get(fd).is_some_and(Entry::is_exclusive) {
             self.remove(&mut table, fd)?;
             return self.add(&mut table, fd, key, events);
         }
-        self.control(libc::EPOLL_CTL_MOD, fd, slot)
+        self.control(libc::EPOLL_CTL_MOD, fd, entry)
             .map_err(|errno| lost(&mut table, fd, errno))?;
-        table.put(fd, slot);
+        table.put(fd, key, entry);
         Ok(())
     }
 
     fn unregister(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        self.remove(&mut self.table(), fd.as_raw_fd())
+        self.remove(&mut self.table.change(), fd.as_raw_fd())
     }
 
     fn wait(&self, out: &mut Vec<Event>, limit: Option<Duration>) -> Result<()> {
         out.clear();
-        let Ok(mut buffer) = self.buffer.try_lock() else {
+        // A second thread may slip through here, which does no harm: the kernel lets many wait.
+        if self.is_waited.load(Ordering::Acquire) {
             return Err(busy());
-        };
-        let mut patience = Patience::new(limit);
-        loop {
-            match wait_once(self.fd.as_fd(), &mut buffer, patience.left()) {
-                Ok(0) if patience.has_ended() => return Ok(()),
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(count) => self.report(buffer.get(..count).unwrap_or_default(), out)?,
-                Err(errno) => return Err(Error::os("epoll_wait", errno)),
-            }
-            if !out.is_empty() || !patience.goes_on() {
-                return Ok(());
-            }
         }
+        self.is_waited.store(true, Ordering::Release);
+        let result = self.wait_alone(out, limit);
+        self.is_waited.store(false, Ordering::Release);
+        result
     }
 
     fn waker(&self, key: Key) -> Result<Waker> {
         let waker = Waker::new()?;
-        let mut table = self.table();
         // Watched for edges it need not be lowered: each raise after it was told is one.
         let events = bit(libc::EPOLLIN | libc::EPOLLET);
-        self.add(&mut table, waker.as_fd().as_raw_fd(), key, events)?;
-        table.keep(waker.clone());
+        let fd = waker.as_fd().as_raw_fd();
+        let mut table = self.table.change();
+        let entry = table.next(fd, events);
+        self.control(libc::EPOLL_CTL_ADD, fd, entry)
+            .map_err(failed)?;
+        table.keep(waker.clone(), key, entry);
         Ok(waker)
     }
 
@@ -247,27 +244,22 @@ impl Selector for Epoll {
 }
 
 /// One wait of the kernel's, in whole milliseconds where it cannot count nanoseconds.
-fn wait_once(
+pub(crate) fn wait_once(
     fd: BorrowedFd<'_>,
-    buffer: &mut [libc::epoll_event],
+    buffer: &mut EpollBuffer,
+    count: usize,
     limit: Option<Duration>,
 ) -> Result<usize, Errno> {
-    let whole_ms = match limit {
-        None => Some(-1),
-        Some(limit) if limit.is_zero() => Some(0),
-        Some(_) => None,
-    };
-    if let Some(limit_ms) = whole_ms {
-        return event::epoll_wait_ms(fd, buffer, limit_ms);
-    }
-    match event::epoll_wait(fd, buffer, limit) {
-        // A filter of system calls that is older than epoll_pwait2(2), seccomp(2).
-        Err(Errno::ENOSYS | Errno::EPERM) => {
-            let limit_ms = limit.map_or(-1, |limit| {
-                i32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-            });
-            event::epoll_wait_ms(fd, buffer, limit_ms)
-        }
-        answer => answer,
+    match limit {
+        None => buffer.wait_ms(fd, count, -1),
+        Some(limit) if limit.is_zero() => buffer.wait_ms(fd, count, 0),
+        Some(span) => match buffer.wait(fd, count, limit) {
+            // A filter of system calls that is older than epoll_pwait2(2), seccomp(2).
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                let limit_ms = span.as_nanos().div_ceil(1_000_000);
+                buffer.wait_ms(fd, count, i32::try_from(limit_ms).unwrap_or(i32::MAX))
+            }
+            answer => answer,
+        },
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a descriptor's number still stands for the file that was registered under it.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use crate::errno::Errno;
 use crate::sys;
@@ -17,7 +17,19 @@ impl Identity {
     /// # Errors
     /// `EBADF` for a number that stands for nothing.
     pub(super) fn of(fd: RawFd) -> Result<Self, Errno> {
-        let (device, inode) = sys::event::identity(fd)?;
+        let (device, inode, _) = sys::event::identity(fd)?;
+        Ok(Self { device, inode })
+    }
+
+    /// The same of a descriptor that is to be watched.
+    ///
+    /// # Errors
+    /// `EBADF` for a closed [`crate::Socket`], in whose place an inert directory is.
+    pub(super) fn of_usable(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let (device, inode, is_directory) = sys::event::identity(fd.as_raw_fd())?;
+        if is_directory && sys::life::is_inert(fd) {
+            return Err(Errno::EBADF);
+        }
         Ok(Self { device, inode })
     }
 }

@@ -79,10 +79,11 @@ pub use poll::Poll;
 pub use select::Select;
 
 use crate::error::{Error, Result};
+use crate::sys;
 use crate::waker::Waker;
 
 /// Events that one [`Selector::wait`] reports at most; the rest comes with the next one.
-pub const EVENTS_MAX: usize = 1024;
+pub const EVENTS_MAX: usize = sys::event::EVENTS_MAX;
 
 /// The caller's own name for a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,12 +132,26 @@ impl BitOr for Interest {
 pub struct Ready(u8);
 
 impl Ready {
+    // The kernel's own bits, but for the one that a byte has no room for: see `from_poll`.
     const READABLE: u8 = 1;
-    const WRITABLE: u8 = 2;
-    const PRIORITY: u8 = 4;
-    const PEER_CLOSED: u8 = 8;
-    const ERROR: u8 = 16;
-    const HANG_UP: u8 = 32;
+    const PRIORITY: u8 = 2;
+    const WRITABLE: u8 = 4;
+    const ERROR: u8 = 8;
+    const HANG_UP: u8 = 16;
+    const PEER_CLOSED: u8 = 32;
+
+    /// What the events of poll(2) and epoll(7), which have the same numbers, mean here.
+    ///
+    /// An error or a hang-up makes a read return at once, and an error a write: select(2) tells
+    /// them so, and the contract is the same for all.
+    const fn from_poll(events: u32) -> Self {
+        let [low, high, ..] = events.to_le_bytes();
+        let told = (low & 0x1f) | (high & Self::PEER_CLOSED);
+        let is_error = (told >> Self::ERROR.trailing_zeros()) & 1;
+        let is_hang_up = (told >> Self::HANG_UP.trailing_zeros()) & 1;
+        let read = (is_error | is_hang_up) * Self::READABLE;
+        Self(told | read | (is_error * Self::WRITABLE))
+    }
 
     fn when(self, condition: bool, part: u8) -> Self {
         if condition { Self(self.0 | part) } else { self }
@@ -178,6 +193,13 @@ impl Ready {
         self.0 & Self::HANG_UP != 0
     }
 }
+
+const _: () = {
+    assert!(libc::POLLIN == 1 && libc::POLLPRI == 2 && libc::POLLOUT == 4);
+    assert!(libc::POLLERR == 8 && libc::POLLHUP == 16 && libc::POLLRDHUP == 32 << 8);
+    assert!(libc::EPOLLIN == 1 && libc::EPOLLPRI == 2 && libc::EPOLLOUT == 4);
+    assert!(libc::EPOLLERR == 8 && libc::EPOLLHUP == 16 && libc::EPOLLRDHUP == 32 << 8);
+};
 
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,5 @@
 //! The `poll` back end.
 
-use core::ffi::c_short;
 use core::time::Duration;
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -94,7 +93,7 @@ impl List for Entries {
                 continue;
             }
             let told = if entry.revents & libc::POLLNVAL == 0 {
-                Told::Ready(ready(entry.revents))
+                Told::Ready(Ready::from_poll(u32::from(entry.revents.cast_unsigned())))
             } else {
                 Told::Closed
             };
@@ -121,20 +120,6 @@ fn entry(fd: RawFd, interest: Interest) -> libc::pollfd {
             .fold(0, |mask, (_, flag)| mask | flag),
         revents: 0,
     }
-}
-
-fn ready(mask: c_short) -> Ready {
-    let has = |flag| mask & flag != 0;
-    Ready::default()
-        .when(
-            has(libc::POLLIN | libc::POLLHUP | libc::POLLERR),
-            Ready::READABLE,
-        )
-        .when(has(libc::POLLOUT | libc::POLLERR), Ready::WRITABLE)
-        .when(has(libc::POLLPRI), Ready::PRIORITY)
-        .when(has(libc::POLLRDHUP), Ready::PEER_CLOSED)
-        .when(has(libc::POLLERR), Ready::ERROR)
-        .when(has(libc::POLLHUP), Ready::HANG_UP)
 }
 
 impl Selector for Poll {

@@ -123,11 +123,9 @@ impl Registry {
 
     /// Tells the list what has changed.
     fn bring_up_to_date(&mut self, list: &mut impl List) {
-        while let Some(fd) = self.changed.pop() {
-            if let Some(slot) = usize::try_from(fd)
-                .ok()
-                .and_then(|place| self.slots.get_mut(place))
-            {
+        for fd in self.changed.drain(..) {
+            let slot = usize::try_from(fd).ok();
+            if let Some(slot) = slot.and_then(|place| self.slots.get_mut(place)) {
                 slot.is_changed = false;
                 let awake = slot.entry.filter(|entry| !entry.is_asleep);
                 list.set(fd, awake.map(|entry| entry.interest));
@@ -208,15 +206,11 @@ impl<L: List + Default> Scan<L> {
     fn entry(fd: BorrowedFd<'_>, key: Key, interest: Interest, trigger: Trigger) -> Result<Entry> {
         check_scanning(interest, trigger, L::BACKEND)?;
         L::check(fd.as_raw_fd(), interest)?;
-        let failed = |errno| Error::os(L::CALL, errno);
-        if crate::sys::life::is_inert(fd) {
-            return Err(failed(Errno::EBADF));
-        }
         Ok(Entry {
             key,
             interest,
             trigger,
-            identity: Identity::of(fd.as_raw_fd()).map_err(failed)?,
+            identity: Identity::of_usable(fd).map_err(|errno| Error::os(L::CALL, errno))?,
             is_asleep: false,
             is_waker: false,
         })

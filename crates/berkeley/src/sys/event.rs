@@ -33,46 +33,76 @@ pub(crate) fn epoll_ctl(
     check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), operation, fd, &raw mut event) }).map(drop)
 }
 
-/// Waits at most `limit` (none: without end); answers how many of `events` were filled.
-///
-/// epoll_pwait2(2), which counts nanoseconds, where epoll_wait(2) counts milliseconds.
-pub(crate) fn epoll_wait(
-    epoll: BorrowedFd<'_>,
-    events: &mut [libc::epoll_event],
-    limit: Option<Duration>,
-) -> Result<usize, Errno> {
-    let room = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
-    let time = limit.map(timespec);
-    let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
-    let no_mask = ptr::null::<libc::sigset_t>();
-    // SAFETY: `events` has room for the number told; `time` is null or points to a value that
-    // outlives the call; there is no signal mask.
-    let count = unsafe {
-        libc::syscall(
-            libc::SYS_epoll_pwait2,
-            epoll.as_raw_fd(),
-            events.as_mut_ptr(),
-            room,
-            time,
-            no_mask,
-            0usize,
-        )
-    };
-    usize::try_from(count).map_err(|_negative| Errno::last())
+/// Events that one wait tells at most.
+pub(crate) const EVENTS_MAX: usize = 1024;
+
+/// Room for what epoll_wait(2) tells, which needs no preparing, and how much of it was told.
+pub(crate) struct EpollBuffer {
+    room: [MaybeUninit<libc::epoll_event>; EVENTS_MAX],
+    told: usize,
 }
 
-/// The same with a limit in milliseconds (-1: without end).
-pub(crate) fn epoll_wait_ms(
-    epoll: BorrowedFd<'_>,
-    events: &mut [libc::epoll_event],
-    timeout_ms: c_int,
-) -> Result<usize, Errno> {
-    let room = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
-    // SAFETY: `events` has room for the number told.
-    let count = check(unsafe {
-        libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), room, timeout_ms)
-    })?;
-    Ok(usize::try_from(count).unwrap_or(0))
+impl EpollBuffer {
+    pub(crate) const fn new() -> Self {
+        let room = [const { MaybeUninit::uninit() }; EVENTS_MAX];
+        Self { room, told: 0 }
+    }
+
+    /// What the last wait told.
+    pub(crate) fn told(&self) -> &[libc::epoll_event] {
+        let told = self.room.get(..self.told).unwrap_or_default();
+        // SAFETY: the kernel has written the first `told` elements, and `MaybeUninit` has the
+        // layout of what it holds.
+        unsafe { core::slice::from_raw_parts(told.as_ptr().cast(), told.len()) }
+    }
+
+    /// Waits at most `limit` (none: without end) for at most `count` events; answers how many
+    /// there are.
+    ///
+    /// epoll_pwait2(2), which counts nanoseconds, where epoll_wait(2) counts milliseconds.
+    pub(crate) fn wait(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        count: usize,
+        limit: Option<Duration>,
+    ) -> Result<usize, Errno> {
+        self.told = 0;
+        let room = c_int::try_from(count.min(EVENTS_MAX)).unwrap_or(0);
+        let time = limit.map(timespec);
+        let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
+        let no_mask = ptr::null::<libc::sigset_t>();
+        // SAFETY: there is room for the number told; `time` is null or points to a value that
+        // outlives the call; there is no signal mask.
+        let told = unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                epoll.as_raw_fd(),
+                self.room.as_mut_ptr(),
+                room,
+                time,
+                no_mask,
+                0usize,
+            )
+        };
+        self.told = usize::try_from(told).map_err(|_negative| Errno::last())?;
+        Ok(self.told)
+    }
+
+    /// The same with a limit in milliseconds (-1: without end).
+    pub(crate) fn wait_ms(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        count: usize,
+        limit_ms: c_int,
+    ) -> Result<usize, Errno> {
+        self.told = 0;
+        let room = c_int::try_from(count.min(EVENTS_MAX)).unwrap_or(0);
+        let place = self.room.as_mut_ptr().cast();
+        // SAFETY: there is room for the number told.
+        let told = check(unsafe { libc::epoll_wait(epoll.as_raw_fd(), place, room, limit_ms) })?;
+        self.told = usize::try_from(told).unwrap_or(0);
+        Ok(self.told)
+    }
 }
 
 /// A time as the kernel counts it; what is beyond its clock is as long as it can count.
@@ -138,14 +168,15 @@ pub(crate) fn select(
     Ok(usize::try_from(ready).unwrap_or(0))
 }
 
-/// The device and the inode that a number stands for.
-pub(crate) fn identity(fd: RawFd) -> Result<(u64, u64), Errno> {
+/// What a number stands for: device, inode, and whether that is a directory.
+pub(crate) fn identity(fd: RawFd) -> Result<(u64, u64, bool), Errno> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat(2) writes one `struct stat`, and takes any number for a descriptor.
     check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
     // SAFETY: written, since the call succeeded.
     let stat = unsafe { stat.assume_init() };
-    Ok((stat.st_dev, stat.st_ino))
+    let is_directory = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    Ok((stat.st_dev, stat.st_ino, is_directory))
 }
 
 /// An event counter of the kernel, at zero.
