@@ -16,7 +16,8 @@
 //!   interfaces, addresses as text.
 //! - [`mod@file`]: a socket as a file, by bytes and lines; [`Socket::sendfile`] and [`Splicer`]:
 //!   files sent and received by the kernel.
-//! - [`selector`]: which of many sockets are ready, by `select`, `poll` or `epoll`.
+//! - [`selector`]: which of many sockets are ready, by `select`, `poll` or `epoll`, under one
+//!   contract; [`mod@select`]: the same calls bare.
 //!
 //! Chapters for those who know sockets already: [`coming_from_python`] and [`coming_from_c`], with
 //! each name of theirs and what it is here.
@@ -88,6 +89,7 @@ mod race;
 mod rawopt;
 mod resolve;
 mod segment;
+pub mod select;
 pub mod selector;
 mod sendfile;
 mod server;

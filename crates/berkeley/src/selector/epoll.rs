@@ -5,8 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::patience::Patience;
-use super::{Backend, EVENTS_MAX, Event, Interest, Key, Ready, Selector, Trigger, busy};
+use super::{Backend, EVENTS_MAX, Event, Interest, Key, Patience, Ready, Selector, Trigger, busy};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::sys;

@@ -1,7 +1,8 @@
 //! Which of many descriptors are ready.
 //!
 //! One contract, several back ends; each is a file of its own. What a back end cannot do is an
-//! error when it is asked for, never a silent change.
+//! error when it is asked for, never a silent change. [`crate::select`] has the kernel's calls
+//! themselves, for those who want them bare.
 //!
 //! ```
 //! use berkeley::selector::{Backend, Interest, Key, Trigger};
@@ -63,6 +64,7 @@
 
 mod epoll;
 mod identity;
+mod map;
 mod patience;
 mod poll;
 mod scan;
@@ -75,6 +77,9 @@ use core::time::Duration;
 use std::os::fd::BorrowedFd;
 
 pub use epoll::Epoll;
+pub(crate) use epoll::wait_once;
+pub use map::{SelectorKey, SelectorMap};
+pub(crate) use patience::Patience;
 pub use poll::Poll;
 pub use select::Select;
 

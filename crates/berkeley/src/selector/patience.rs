@@ -10,7 +10,7 @@ const LOOKS_MAX: u32 = 8;
 /// The limit of one wait. The clock is read once in a wait that has to end, and not at all in
 /// others, unless the first call of the kernel was not enough.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     limit: Option<Duration>,
     start: Option<Instant>,
     left: Option<Duration>,
@@ -18,7 +18,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new(limit: Option<Duration>) -> Self {
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
         Self {
             limit,
             start: limit
@@ -30,18 +30,18 @@ impl Patience {
     }
 
     /// How long the kernel shall wait; `None`: without end.
-    pub(super) const fn left(&self) -> Option<Duration> {
+    pub(crate) const fn left(&self) -> Option<Duration> {
         self.left
     }
 
     /// True when the last call of the kernel, which had nothing to tell, was the last one.
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.take_stock();
         self.left.is_some_and(|left| left.is_zero())
     }
 
     /// True if the kernel shall be called again, although it told something.
-    pub(super) fn goes_on(&mut self) -> bool {
+    pub(crate) fn goes_on(&mut self) -> bool {
         self.take_stock();
         if self.left.is_some_and(|left| left.is_zero()) {
             self.looks += 1;
@@ -49,7 +49,8 @@ impl Patience {
         self.looks <= LOOKS_MAX
     }
 
-    fn take_stock(&mut self) {
+    /// Reckons what is left.
+    pub(crate) fn take_stock(&mut self) {
         self.left = self.limit.map(|limit| {
             self.start.map_or(Duration::ZERO, |start| {
                 limit.saturating_sub(start.elapsed())

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::identity::Identity;
-use super::patience::Patience;
-use super::{Backend, EVENTS_MAX, Event, Interest, Key, Ready, Trigger, busy, check_scanning};
+use super::{
+    Backend, EVENTS_MAX, Event, Interest, Key, Patience, Ready, Trigger, busy, check_scanning,
+};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::waker::Waker;

@@ -10,7 +10,7 @@ const PYTHON: &str = include_str!("../../docs/coming-from-python.md");
 const C: &str = include_str!("../../docs/coming-from-c.md");
 
 /// Names of Python's that have nothing here yet, by the reason why.
-const GAPS: [(&str, &[&str]); 7] = [
+const GAPS: [(&str, &[&str]); 5] = [
     (
         "the messages of CAN's broadcast manager have no type",
         &[
@@ -76,16 +76,6 @@ const GAPS: [(&str, &[&str]); 7] = [
             "socket.TIPC_SUB_SERVICE",
             "socket.TIPC_WAIT_FOREVER",
             "socket.TIPC_WITHDRAWN",
-        ],
-    ),
-    ("no such trigger", &["select.EPOLLEXCLUSIVE"]),
-    (
-        "a selector's own descriptor is not shown, nor taken over",
-        &[
-            "select.epoll.fileno",
-            "select.epoll.fromfd",
-            "selectors.DefaultSelector.fileno",
-            "selectors.EpollSelector.fileno",
         ],
     ),
 ];

@@ -148,8 +148,8 @@ fn position(fd: u32) -> (usize, usize) {
     let number = u64::from(fd) + FIRST;
     let log = number.ilog2();
     let place = number ^ 1 << log;
-    // Below 2^32 both.
-    ((log - FIRST.ilog2()) as usize, place as usize)
+    let chunk = log - FIRST.ilog2();
+    (chunk as usize, usize::try_from(place).unwrap_or(usize::MAX))
 }
 
 fn index(fd: RawFd) -> usize {
