@@ -180,13 +180,12 @@ impl Storm {
         let (told, handler) = UnixStream::pair().unwrap();
         told.set_read_timeout(Some(PATIENCE)).unwrap();
         signal_hook::low_level::pipe::register(signal_hook::consts::SIGUSR1, handler).unwrap();
-        // kill(2) with a thread's number prefers that thread.
+        // kill(2) with a thread's number prefers that thread. The pause is a read that nobody
+        // answers: a process for each would be a load of its own.
         let sender = Command::new("bash")
-            .args([
-                "-c",
-                "for i in {1..1000}; do kill -USR1 $0 || exit; sleep 0.005; done",
-            ])
+            .args(["-c", "while kill -USR1 $0; do read -rt 0.005; done"])
             .arg(thread)
+            .stdin(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
