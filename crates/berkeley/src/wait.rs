@@ -262,6 +262,10 @@ fn wait_until(
             // Woken early: the wait was longer than one poll(2) can be, or was cut in pieces.
             Ok(0) => {}
             Err(Errno::EINTR) => interrupted()?,
+            // Closed while poll(2) slept: it looks the number up again when it wakes.
+            Ok(_) if fds[0].revents & libc::POLLNVAL != 0 && sys::life::is_inert(fd) => {
+                return Err(Error::Closed { call });
+            }
             Ok(_) if fds[0].revents != 0 => return Ok(()),
             Ok(_) => {
                 // Raised by the closing of this socket, or, late, of one that was waited for

@@ -18,7 +18,7 @@ use crate::support::{
 /// Rounds of a race: enough for each order of events to come up.
 const ROUNDS: usize = 2_000;
 
-fn assert_closed<T: std::fmt::Debug>(result: Result<T>) {
+pub(crate) fn assert_closed<T: std::fmt::Debug>(result: Result<T>) {
     let error = result.unwrap_err();
     assert!(error.is_closed(), "{error:?}");
 }
@@ -103,7 +103,7 @@ fn a_borrowed_socket_is_closed_by_its_owner() {
 }
 
 /// Lets `wait` begin in a thread and fall asleep, then does `end`, and hands out what came of it.
-fn woken<T: Send>(wait: impl FnOnce() -> T + Send, end: impl FnOnce()) -> T {
+pub(crate) fn woken<T: Send>(wait: impl FnOnce() -> T + Send, end: impl FnOnce()) -> T {
     thread::scope(|scope| {
         let (tell, told) = std::sync::mpsc::channel();
         let waiter = scope.spawn(move || {
@@ -228,7 +228,7 @@ fn many_threads_that_wait_for_one_socket_are_all_woken() {
 
 /// One thread uses a socket, another closes it, and a third keeps opening files full of a byte
 /// that no socket ever carries, and looks whether anybody has written to one.
-fn race(mode: Mode, use_it: impl Fn(&Socket) -> Result<()> + Sync) {
+pub(crate) fn race(mode: Mode, use_it: impl Fn(&Socket) -> Result<()> + Sync) {
     let end = AtomicBool::new(false);
     let used = AtomicUsize::new(0);
     thread::scope(|scope| {

@@ -278,7 +278,7 @@ fn a_killed_process_ends_its_connections() {
 const CHILD: &str = "BERKELEY_TEST_CHILD";
 
 /// True in the copy; else starts it for this one test, under `wrapper`, and checks that it passes.
-fn is_child(test: &str, wrapper: &[&str]) -> bool {
+pub(crate) fn is_child(test: &str, wrapper: &[&str]) -> bool {
     if std::env::var_os(CHILD).is_some() {
         return true;
     }

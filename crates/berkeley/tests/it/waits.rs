@@ -425,7 +425,7 @@ fn selectors_and_lookups() -> Vec<Wait> {
                 Limit::Mode(limit) | Limit::Deadline(limit) => Some(limit),
                 Limit::None => None,
             };
-            let mut selector = backend.open()?;
+            let selector = backend.open()?;
             selector.register(a.as_fd(), Key(1), Interest::READABLE, Trigger::Level)?;
             let mut events = Vec::new();
             selector.wait(&mut events, limit)?;
