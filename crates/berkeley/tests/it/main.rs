@@ -31,6 +31,7 @@ mod lives;
 mod modes;
 mod names;
 mod names_python;
+mod namespaces;
 mod numbers;
 mod option_table;
 mod options;
