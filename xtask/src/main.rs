@@ -11,6 +11,7 @@
 
 mod prepare;
 mod tidy;
+mod watched;
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -23,6 +24,10 @@ cargo xtask test            all that gates a change: prepare, check, every test
 cargo xtask test FILTER...  only the tests so named, without check (as `cargo test FILTER...`)
 cargo xtask tidy            the project's own rules alone
 cargo xtask bench-calls     instructions of each call, ours and bare libc's (needs valgrind)
+cargo xtask sanitize [KIND] the tests next to the kernel by AddressSanitizer (or leak, memory,
+                            thread)
+cargo xtask valgrind        those of berkeley by memcheck; `valgrind quick`: a part of them
+cargo xtask miri            those that make no system calls by Miri
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 
 fn main() -> ExitCode {
@@ -33,6 +38,11 @@ fn main() -> ExitCode {
         ["test", filter @ ..] => test(filter),
         ["tidy"] => tidy::run(&root()),
         ["bench-calls"] => bench_calls(),
+        ["sanitize"] => watched::sanitize("address"),
+        ["sanitize", kind] => watched::sanitize(kind),
+        ["valgrind"] => watched::valgrind(false),
+        ["valgrind", "quick"] => watched::valgrind(true),
+        ["miri"] => watched::miri(),
         ["prepare"] => prepare::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -89,7 +99,15 @@ fn test(filter: &[&str]) -> Result<()> {
         check()?;
     }
     let arguments = [&["test", "--workspace"], filter].concat();
-    cargo(&arguments, &[])
+    cargo(&arguments, &[])?;
+    match filter {
+        [] if watched::has_valgrind() => watched::valgrind(true),
+        [] => {
+            eprintln!("xtask: skipped memcheck: needs valgrind");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The table that stands in the docs of `berkeley`.

@@ -10,6 +10,8 @@ pub(crate) mod control;
 pub(crate) mod event;
 pub(crate) mod interfaces;
 pub(crate) mod life;
+#[cfg(test)]
+mod memory;
 pub(crate) mod msg;
 pub(crate) mod netdb;
 pub(crate) mod option;

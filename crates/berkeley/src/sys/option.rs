@@ -5,7 +5,8 @@
 )]
 
 use core::ffi::{c_int, c_void};
-use core::{mem, ptr};
+use core::mem::offset_of;
+use core::ptr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::check;
@@ -89,6 +90,22 @@ pub(crate) fn setsockopt_null(
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, ptr::null(), len) }).map(drop)
 }
 
+/// `struct sock_fprog` with the gap that C leaves in it: the kernel reads that too, and it shall
+/// not be memory of somebody else's.
+#[repr(C)]
+struct Program {
+    len: u16,
+    gap: [u8; PROGRAM_GAP],
+    instructions: *const Instruction,
+}
+
+const PROGRAM_GAP: usize = size_of::<usize>() - size_of::<u16>();
+
+const _: () = {
+    assert!(size_of::<Program>() == size_of::<libc::sock_fprog>());
+    assert!(offset_of!(Program, instructions) == offset_of!(libc::sock_fprog, filter));
+};
+
 /// Sets an option whose value is `struct sock_fprog`.
 pub(crate) fn set_program(
     fd: BorrowedFd<'_>,
@@ -97,15 +114,14 @@ pub(crate) fn set_program(
     program: &[Instruction],
 ) -> Result<(), Errno> {
     let len = u16::try_from(program.len()).map_err(|_long| Errno::EINVAL)?;
-    // SAFETY: an integer and a pointer, for which all zeros is a valid value. So the gap between
-    // them, which the kernel reads too, is no memory of somebody else's.
-    let mut value: libc::sock_fprog = unsafe { mem::zeroed() };
-    value.len = len;
-    // The kernel only reads; the type of C has no way to say so.
-    value.filter = program.as_ptr().cast_mut().cast();
+    let value = Program {
+        len,
+        gap: [0; PROGRAM_GAP],
+        instructions: program.as_ptr(),
+    };
     let place: *const c_void = (&raw const value).cast();
-    let size = super::socket::socklen(size_of::<libc::sock_fprog>());
-    // SAFETY: `value` is a live sock_fprog of `size` bytes, which points to `len` live
+    let size = super::socket::socklen(size_of::<Program>());
+    // SAFETY: `value` is a live `Program` of `size` bytes, which points to `len` live
     // instructions of the layout of sock_filter (asserted where the type is); all is only read,
     // and copied before the call ends.
     check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, place, size) }).map(drop)
