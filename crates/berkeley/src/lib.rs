@@ -97,6 +97,7 @@ mod server_options;
 mod socket;
 mod splice;
 mod sys;
+pub mod uring;
 mod view;
 mod wait;
 mod waker;

@@ -64,6 +64,7 @@
 
 mod epoll;
 mod identity;
+pub(crate) mod io_uring;
 mod map;
 mod patience;
 mod poll;

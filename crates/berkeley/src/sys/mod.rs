@@ -18,6 +18,7 @@ pub(crate) mod option;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod transfer;
+pub(crate) mod uring;
 
 use crate::errno::Errno;
 

@@ -48,5 +48,6 @@ mod support;
 mod tcp;
 mod udp;
 mod unix;
+mod uring;
 mod waits;
 mod zerocopy;

@@ -1,0 +1,475 @@
+//! One ring with all that the kernel may touch on its behalf.
+
+use core::mem::ManuallyDrop;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+use io_uring::types::{self, CancelBuilder, SubmitArgs, Timespec};
+use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+
+use super::buffers::{Buffer, Filled, Group};
+use super::sends::{Done, Piece, Sends};
+use super::tag::{self, Tag};
+use super::{ENTER_EXT_ARG, ENTER_GETEVENTS, errno_of, number};
+use crate::errno::Errno;
+use crate::selector::Key;
+use crate::uring::Descriptors;
+
+/// How often a submission is tried that the kernel has no memory for.
+const SUBMIT_TRIES_MAX: u32 = 1000;
+
+/// How long a ring that is dropped waits for what was under way. All of it was cancelled by then;
+/// only the network can keep a zero-copy send longer.
+const DROP_WAIT_MAX: Duration = Duration::from_millis(200);
+
+/// Groups of buffers that a ring may have.
+pub(crate) const GROUPS_MAX: usize = 16;
+
+/// Something to be submitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work {
+    Receive { group: u8 },
+    ReceiveOnce { group: u8, len: u32 },
+    Poll { interest: u8, events: u32 },
+    PollOnce { events: u32 },
+    Accept { slot: u32 },
+    Send { slot: u32 },
+    Cancel { data: u64 },
+    Wake,
+}
+
+/// The same, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Prepared {
+    pub(crate) key: Key,
+    pub(crate) work: Work,
+}
+
+/// A completion, with the memory and the descriptor that came with it.
+pub(crate) struct Reaped {
+    pub(crate) key: Key,
+    /// The operation goes on.
+    pub(crate) more: bool,
+    pub(crate) what: What,
+}
+
+pub(crate) enum What {
+    /// For nobody.
+    Nothing,
+    /// The place of the listener in the list of accepts comes with it.
+    Accepted(u32, Result<OwnedFd, Errno>),
+    /// The group of buffers comes with it.
+    Received(u8, Result<Buffer, Errno>),
+    ReceivedOnce(Result<Buffer, Errno>),
+    /// What was asked for comes with it.
+    Polled(u8, Result<u32, Errno>),
+    PolledOnce(Result<u32, Errno>),
+    Sent(Result<usize, Errno>),
+    Woken,
+}
+
+/// What this kernel can do beyond what a ring needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Abilities {
+    /// Buffers that many receives share.
+    pub(crate) shared_buffers: bool,
+    /// Sends that do not copy.
+    pub(crate) zero_copy: bool,
+}
+
+pub(crate) struct Engine {
+    io: IoUring,
+    /// Not dropped but by `drop`, which may have to leave them to the kernel.
+    groups: ManuallyDrop<Vec<Group>>,
+    sends: ManuallyDrop<Sends>,
+    /// Operations under way by which the kernel reads or writes memory of ours.
+    in_flight: usize,
+    /// Whose it is: the thread that used it first.
+    thread: Option<ThreadId>,
+    /// The kernel did not take what was laid out for it. It must never get it later, when the
+    /// descriptors may be others'.
+    is_broken: bool,
+    pub(crate) abilities: Abilities,
+}
+
+impl Engine {
+    /// Opens a ring. It starts disabled, so that it can be used by another thread than the one
+    /// that made it.
+    pub(crate) fn new(entries: u32, completions: u32) -> Result<Self, Errno> {
+        let build = |without_array: bool| {
+            let mut builder = IoUring::builder();
+            builder
+                .dontfork()
+                .setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_submit_all()
+                .setup_cqsize(completions)
+                .setup_clamp()
+                .setup_r_disabled();
+            if without_array {
+                builder.setup_no_sqarray();
+            }
+            builder.build(entries).map_err(|error| errno_of(&error))
+        };
+        // Kernels before 6.6 know no ring without the array of indices.
+        let io = match build(true) {
+            Err(Errno::EINVAL) => build(false)?,
+            other => other?,
+        };
+        let mut probe = Probe::new();
+        io.submitter()
+            .register_probe(&mut probe)
+            .map_err(|error| errno_of(&error))?;
+        let abilities = Abilities {
+            // They came with Linux 6.12, but up to 6.15 completions of several operations could
+            // come in another order than they had filled a buffer. `IORING_OP_PIPE` came with
+            // 6.16, and is a mark of that only.
+            shared_buffers: probe.is_supported(opcode::Pipe::CODE),
+            zero_copy: probe.is_supported(opcode::SendMsgZc::CODE),
+        };
+        Ok(Self {
+            io,
+            groups: ManuallyDrop::new(Vec::new()),
+            sends: ManuallyDrop::new(Sends::default()),
+            in_flight: 0,
+            thread: None,
+            is_broken: false,
+            abilities,
+        })
+    }
+
+    /// False in a thread other than that which used the ring first.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.thread.is_none_or(|own| own == thread::current().id())
+    }
+
+    pub(crate) fn has_completions(&mut self) -> bool {
+        !self.io.completion().is_empty()
+    }
+
+    /// Adds a group of buffers, and answers its number.
+    pub(crate) fn add_group(&mut self, count: u16, len: u32, shared: bool) -> Result<u8, Errno> {
+        let id = self.groups.len();
+        if id >= GROUPS_MAX {
+            return Err(Errno::ENOSPC);
+        }
+        let id = u8::try_from(id).map_err(|_| Errno::ENOSPC)?;
+        let mut group = Group::new(count, len)?;
+        group.register(&self.io.submitter(), u16::from(id), shared)?;
+        self.groups.push(group);
+        Ok(id)
+    }
+
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Buffers of a group that the kernel can fill.
+    pub(crate) fn available(&self, group: u8) -> usize {
+        self.groups
+            .get(usize::from(group))
+            .map_or(0, Group::available)
+    }
+
+    /// Gives all buffers to the kernel that nobody holds any more.
+    pub(crate) fn give_back(&mut self) {
+        for group in self.groups.iter_mut() {
+            group.give_back();
+        }
+    }
+
+    pub(crate) fn add_send(
+        &mut self,
+        key: Key,
+        pieces: impl Iterator<Item = Piece>,
+        zero_copy: bool,
+    ) -> u32 {
+        self.sends.add(key.0, pieces, zero_copy)
+    }
+
+    pub(crate) fn add_copy(&mut self, key: Key, bytes: &[u8]) -> u32 {
+        self.sends.add_copy(key.0, bytes)
+    }
+
+    /// Takes back a send that was not submitted.
+    pub(crate) fn forget_send(&mut self, slot: u32) {
+        self.sends.forget(slot);
+    }
+
+    pub(crate) fn is_sending(&self, slot: u32, key: Key) -> bool {
+        self.sends.is_open(slot, key.0)
+    }
+
+    pub(crate) fn sends(&self) -> usize {
+        self.sends.open()
+    }
+
+    /// Submits all that was prepared, and waits for a completion as `limit` says: `None` without
+    /// end, zero not at all. What has no descriptor any more is left out and given to `lost`.
+    ///
+    /// It may end before there is a completion, as by a signal.
+    pub(crate) fn submit<D: Descriptors + ?Sized>(
+        &mut self,
+        prepared: &mut VecDeque<Prepared>,
+        fds: &D,
+        waker: BorrowedFd<'_>,
+        limit: Option<Duration>,
+        mut lost: impl FnMut(Prepared),
+    ) -> Result<(), Errno> {
+        if self.is_broken {
+            return Err(Errno::EBADFD);
+        }
+        self.enable()?;
+        while let Some(next) = prepared.pop_front() {
+            let fd = match next.work {
+                Work::Cancel { .. } | Work::Wake => Some(waker),
+                _ => fds.descriptor(next.key),
+            };
+            let Some(entry) = fd.and_then(|fd| self.entry(next, number(fd))) else {
+                if let Work::Send { slot } = next.work {
+                    self.sends.forget(slot);
+                }
+                lost(next);
+                continue;
+            };
+            self.lay_out(&entry)?;
+            self.in_flight += usize::from(matches!(
+                next.work,
+                Work::Receive { .. } | Work::ReceiveOnce { .. } | Work::Send { .. }
+            ));
+        }
+        let min = u32::from(limit != Some(Duration::ZERO) && !self.has_completions());
+        self.enter(min, limit)
+    }
+
+    fn enable(&mut self) -> Result<(), Errno> {
+        if self.thread.is_none() {
+            let answer = self.io.submitter().register_enable_rings();
+            answer.map_err(|error| errno_of(&error))?;
+            self.thread = Some(thread::current().id());
+        }
+        Ok(())
+    }
+
+    /// Puts an entry into the queue. The descriptor in it must stay open until the next `enter`
+    /// has returned, and its memory until its completion.
+    fn lay_out(&mut self, entry: &squeue::Entry) -> Result<(), Errno> {
+        // SAFETY: the memory of the entry belongs to `groups` or `sends`, which keep it until the
+        // completion; if that never comes, `drop` leaves it to the kernel. The descriptor is
+        // borrowed by `submit`, which enters before it returns.
+        if unsafe { self.io.submission().push(entry) }.is_ok() {
+            return Ok(());
+        }
+        self.enter(0, None)?;
+        // SAFETY: as above.
+        unsafe { self.io.submission().push(entry) }.map_err(|_| Errno::EBUSY)
+    }
+
+    fn entry(&mut self, prepared: Prepared, fd: types::Fd) -> Option<squeue::Entry> {
+        let key = prepared.key.0;
+        let entry = match prepared.work {
+            Work::Receive { group } => opcode::RecvMulti::new(fd, u16::from(group))
+                .build()
+                .user_data(tag::join(Tag::Receive, group, key)),
+            Work::ReceiveOnce { group, len } => opcode::Recv::new(fd, core::ptr::null_mut(), len)
+                .buf_group(u16::from(group))
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT)
+                .user_data(tag::join(Tag::ReceiveOnce, group, key)),
+            Work::Poll { interest, events } => opcode::PollAdd::new(fd, events)
+                .multi(true)
+                .build()
+                .user_data(tag::join(Tag::Poll, interest, key)),
+            Work::PollOnce { events } => opcode::PollAdd::new(fd, events)
+                .build()
+                .user_data(tag::join(Tag::PollOnce, 0, key)),
+            Work::Accept { slot } => opcode::AcceptMulti::new(fd)
+                .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+                .build()
+                .user_data(tag::join(Tag::Accept, 0, u64::from(slot))),
+            Work::Send { slot } => return self.sends.entry(slot, fd),
+            // What it was about has a completion of its own; that there is none any more is no
+            // news either.
+            Work::Cancel { data } => opcode::AsyncCancel::new(data)
+                .build()
+                .flags(squeue::Flags::SKIP_SUCCESS)
+                .user_data(tag::join(Tag::Ignore, 0, 0)),
+            Work::Wake => opcode::PollAdd::new(fd, u32::from(libc::POLLIN.cast_unsigned()))
+                .multi(true)
+                .build()
+                .user_data(tag::join(Tag::Wake, 0, 0)),
+        };
+        Some(entry)
+    }
+
+    /// Hands the queue over and runs what is due in the kernel, waiting for `min` completions.
+    fn enter(&mut self, min: u32, limit: Option<Duration>) -> Result<(), Errno> {
+        let time = limit.map(|limit| {
+            Timespec::new()
+                .sec(limit.as_secs())
+                .nsec(limit.subsec_nanos())
+        });
+        let args = match &time {
+            Some(time) => SubmitArgs::new().timespec(time),
+            None => SubmitArgs::new(),
+        };
+        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        let mut tries = 0;
+        loop {
+            let left = self.io.submission().len();
+            let count = u32::try_from(left).unwrap_or(u32::MAX);
+            let submitter = self.io.submitter();
+            // SAFETY: `args` and the time in it live for the call; the entries that are handed
+            // over were laid out by `lay_out`, whose conditions are these.
+            match unsafe { submitter.enter(count, min, flags, Some(&args)) } {
+                Ok(taken) if taken >= left => return Ok(()),
+                // A part was taken, so the kernel goes on with the rest.
+                Ok(1..) => {}
+                answer => {
+                    let errno = answer.map_or_else(|error| errno_of(&error), |_| Errno::EAGAIN);
+                    if left == 0 {
+                        return match errno {
+                            // The end of the limit, a signal, or a queue that is full of
+                            // completions to be taken: for the caller to look.
+                            Errno::ETIME | Errno::EINTR | Errno::EBUSY => Ok(()),
+                            errno => Err(errno),
+                        };
+                    }
+                    tries += 1;
+                    let passes = matches!(
+                        errno,
+                        Errno::EAGAIN | Errno::EBUSY | Errno::EINTR | Errno::ENOMEM
+                    );
+                    if !passes || tries > SUBMIT_TRIES_MAX {
+                        self.is_broken = true;
+                        return Err(errno);
+                    }
+                    thread::yield_now();
+                }
+            }
+        }
+    }
+
+    /// The next completion, if there is one.
+    pub(crate) fn pop(&mut self) -> Option<Reaped> {
+        let entry = self.io.completion().next()?;
+        let (result, flags) = (entry.result(), entry.flags());
+        let (tag, detail, rest) = tag::split(entry.user_data());
+        let more = cqueue::more(flags);
+        if !more && matches!(tag, Tag::Receive | Tag::ReceiveOnce | Tag::Send) {
+            self.in_flight -= 1;
+        }
+        let what = match tag {
+            Tag::Ignore => return Some(Reaped::nothing()),
+            Tag::Receive => What::Received(detail, self.received(detail, result, flags)),
+            Tag::ReceiveOnce => What::ReceivedOnce(self.received(detail, result, flags)),
+            Tag::Poll => What::Polled(detail, count(result)),
+            Tag::PollOnce => What::PolledOnce(count(result)),
+            Tag::Accept => What::Accepted(
+                u32::try_from(rest).unwrap_or(u32::MAX),
+                count(result).map(|_| {
+                    // SAFETY: the kernel has just made this descriptor for us, and tells nobody
+                    // else of it.
+                    unsafe { OwnedFd::from_raw_fd(result) }
+                }),
+            ),
+            Tag::Send => {
+                let slot = u32::try_from(rest).unwrap_or(u32::MAX);
+                let done = self.sends.finish(slot, result, more, cqueue::notif(flags));
+                return Some(match done {
+                    Done::Nothing | Done::Released => Reaped::nothing(),
+                    Done::Sent(key, result) | Done::Last(key, result) => Reaped {
+                        key: Key(key),
+                        more: false,
+                        what: What::Sent(len(result)),
+                    },
+                });
+            }
+            Tag::Wake => What::Woken,
+        };
+        Some(Reaped {
+            key: Key(rest),
+            more,
+            what,
+        })
+    }
+
+    fn received(&mut self, group: u8, result: i32, flags: u32) -> Result<Buffer, Errno> {
+        let filled = cqueue::buffer_select(flags).map(|id| Filled {
+            id,
+            len: usize::try_from(result).unwrap_or(0),
+            goes_on: cqueue::buffer_more(flags),
+        });
+        let buffer = match (filled, self.groups.get_mut(usize::from(group))) {
+            (Some(filled), Some(group)) => group.take(filled),
+            // The end comes without a buffer.
+            _ if result == 0 => Some(Buffer::default()),
+            _ => None,
+        };
+        len(result)?;
+        buffer.ok_or(Errno::EFAULT)
+    }
+
+    /// Ends all that is under way, and waits a little until it has ended.
+    fn end_all(&mut self) {
+        let end = Instant::now() + DROP_WAIT_MAX;
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::any())
+            .build()
+            .user_data(tag::join(Tag::Ignore, 0, 0));
+        if self.lay_out(&cancel).is_err() {
+            return;
+        }
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let min = u32::from(self.in_flight > 0 && !left.is_zero());
+            if self.enter(min, Some(left)).is_err() {
+                return;
+            }
+            while self.pop().is_some() {}
+            if self.in_flight == 0 || left.is_zero() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.thread.is_some() && !self.is_broken && self.is_own_thread() {
+            self.end_all();
+        }
+        // Descriptors that were accepted meanwhile are closed.
+        while self.pop().is_some() {}
+        if self.in_flight > 0 {
+            // Another thread drops it, or the network has not done with a zero-copy send: the
+            // kernel may still write to the buffers, so that they can serve for nothing else ever.
+            return;
+        }
+        // SAFETY: neither is used again, and the kernel has nothing under way that would use them.
+        unsafe { ManuallyDrop::drop(&mut self.groups) };
+        // SAFETY: as above.
+        unsafe { ManuallyDrop::drop(&mut self.sends) };
+    }
+}
+
+impl Reaped {
+    const fn nothing() -> Self {
+        Self {
+            key: Key(0),
+            more: false,
+            what: What::Nothing,
+        }
+    }
+}
+
+/// A result that is a number, or an error number below zero.
+fn count(result: i32) -> Result<u32, Errno> {
+    u32::try_from(result).map_err(|_| Errno::from_raw(-result))
+}
+
+fn len(result: i32) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::from_raw(-result))
+}

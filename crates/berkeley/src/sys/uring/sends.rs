@@ -1,0 +1,230 @@
+//! Memory that the kernel sends from: kept here from when a send is prepared until its completion.
+
+use core::{mem, ptr};
+
+use bytes::Bytes;
+use io_uring::{opcode, squeue, types};
+
+use super::buffers::Buffer;
+use super::tag::{self, Tag};
+
+/// Sends that are kept to be used again, with their memory.
+const POOL_MAX: usize = 1024;
+
+/// Memory that a kept send may hold for bytes that are copied.
+const COPY_BYTES_KEPT_MAX: usize = 4096;
+
+/// Something to send that stays where it is while it is owned.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// Shared bytes.
+    Bytes(Bytes),
+    /// What was received, sent on from where it lies.
+    Buffer(Buffer),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Buffer(buffer) => buffer,
+        }
+    }
+}
+
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Buffer> for Piece {
+    fn from(buffer: Buffer) -> Self {
+        Self::Buffer(buffer)
+    }
+}
+
+/// One send. The kernel knows the addresses of its parts, so it does not move.
+struct Send {
+    key: u64,
+    pieces: Vec<Piece>,
+    copied: Vec<u8>,
+    slices: Vec<libc::iovec>,
+    header: libc::msghdr,
+    zero_copy: bool,
+    /// What the first of two completions said.
+    result: i32,
+}
+
+// SAFETY: the pointers in `slices` and `header` lead to memory that this value owns itself.
+unsafe impl core::marker::Send for Send {}
+
+impl Send {
+    fn new() -> Self {
+        Self {
+            key: 0,
+            pieces: Vec::new(),
+            copied: Vec::new(),
+            slices: Vec::new(),
+            // SAFETY: msghdr is plain integers and pointers, for which all zeros is a valid value.
+            header: unsafe { mem::zeroed() },
+            zero_copy: false,
+            result: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.pieces.clear();
+        self.copied.clear();
+        self.copied.shrink_to(COPY_BYTES_KEPT_MAX);
+        self.slices.clear();
+    }
+}
+
+/// The sends that are prepared or under way.
+#[derive(Default)]
+pub(super) struct Sends {
+    // Boxed, since the list may move when it grows.
+    #[expect(clippy::vec_box, reason = "the kernel knows where they are")]
+    pool: Vec<Box<Send>>,
+    open: Vec<Option<Box<Send>>>,
+    free: Vec<u32>,
+}
+
+impl Sends {
+    fn insert(&mut self, send: Box<Send>) -> u32 {
+        if let Some(slot) = self.free.pop()
+            && let Some(place) = self.open.get_mut(slot as usize)
+        {
+            *place = Some(send);
+            return slot;
+        }
+        self.open.push(Some(send));
+        u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn blank(&mut self, key: u64, zero_copy: bool) -> Box<Send> {
+        let mut send = self.pool.pop().unwrap_or_else(|| Box::new(Send::new()));
+        send.key = key;
+        send.zero_copy = zero_copy;
+        send.result = 0;
+        send
+    }
+
+    pub(super) fn add(
+        &mut self,
+        key: u64,
+        pieces: impl Iterator<Item = Piece>,
+        zero_copy: bool,
+    ) -> u32 {
+        let mut send = self.blank(key, zero_copy);
+        send.pieces.extend(pieces);
+        self.insert(send)
+    }
+
+    pub(super) fn add_copy(&mut self, key: u64, bytes: &[u8]) -> u32 {
+        let mut send = self.blank(key, false);
+        send.copied.extend_from_slice(bytes);
+        self.insert(send)
+    }
+
+    pub(super) fn is_open(&self, slot: u32, key: u64) -> bool {
+        matches!(self.open.get(slot as usize), Some(Some(send)) if send.key == key)
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.len() - self.free.len()
+    }
+
+    /// The operation for a send. Its memory stays until `finish` or `forget`.
+    pub(super) fn entry(&mut self, slot: u32, fd: types::Fd) -> Option<squeue::Entry> {
+        let send = self.open.get_mut(slot as usize)?.as_mut()?;
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        let (first, zero_copy) = (send.pieces.first(), send.zero_copy);
+        let one = match (first, send.pieces.len()) {
+            (None, _) => Some(send.copied.as_slice()),
+            (Some(piece), 1) => Some(piece.bytes()),
+            _ => None,
+        };
+        let whole = one.and_then(|bytes| Some((bytes, u32::try_from(bytes.len()).ok()?)));
+        let entry = match whole {
+            Some((bytes, len)) if zero_copy => opcode::SendZc::new(fd, bytes.as_ptr(), len)
+                .flags(flags)
+                .build(),
+            Some((bytes, len)) => opcode::Send::new(fd, bytes.as_ptr(), len)
+                .flags(flags)
+                .build(),
+            None => {
+                let header = send.gather();
+                let flags = flags.cast_unsigned();
+                if zero_copy {
+                    opcode::SendMsgZc::new(fd, header).flags(flags).build()
+                } else {
+                    opcode::SendMsg::new(fd, header).flags(flags).build()
+                }
+            }
+        };
+        Some(entry.user_data(tag::join(Tag::Send, 0, u64::from(slot))))
+    }
+
+    /// Notes one completion; the key and the result with the last one, when the memory is ours
+    /// again.
+    pub(super) fn finish(&mut self, slot: u32, result: i32, more: bool, notice: bool) -> Done {
+        let Some(Some(send)) = self.open.get_mut(slot as usize) else {
+            return Done::Nothing;
+        };
+        if !notice {
+            send.result = result;
+        }
+        let (key, result) = (send.key, send.result);
+        if more {
+            return Done::Sent(key, result);
+        }
+        self.forget(slot);
+        if notice {
+            Done::Released
+        } else {
+            Done::Last(key, result)
+        }
+    }
+
+    /// Frees the place of a send that the kernel does not have (any more).
+    pub(super) fn forget(&mut self, slot: u32) {
+        if let Some(mut send) = self.open.get_mut(slot as usize).and_then(Option::take) {
+            self.free.push(slot);
+            send.clear();
+            if self.pool.len() < POOL_MAX {
+                self.pool.push(send);
+            }
+        }
+    }
+}
+
+impl Send {
+    /// Lays the pieces out for one gathered send.
+    fn gather(&mut self) -> *const libc::msghdr {
+        self.slices.clear();
+        for piece in &self.pieces {
+            let bytes = piece.bytes();
+            self.slices.push(libc::iovec {
+                iov_base: bytes.as_ptr().cast_mut().cast(),
+                iov_len: bytes.len(),
+            });
+        }
+        self.header.msg_iov = self.slices.as_mut_ptr();
+        self.header.msg_iovlen = self.slices.len();
+        ptr::from_ref(&self.header)
+    }
+}
+
+/// What a completion of a send means.
+pub(super) enum Done {
+    /// Nothing that anybody waits for.
+    Nothing,
+    /// Everything was taken; the kernel goes on reading the memory.
+    Sent(u64, i32),
+    /// That has ended.
+    Released,
+    /// All in one.
+    Last(u64, i32),
+}
