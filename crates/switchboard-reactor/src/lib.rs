@@ -10,23 +10,26 @@
 //!
 //! - Fair: one read of at most [`READ_BYTES_MAX`] and at most [`ACCEPTS_PER_TURN_MAX`] accepts
 //!   per socket and turn, so that a busy peer cannot starve the rest.
-//! - What is sent waits in an [`Outbox`] and goes out at the end of the turn with one gathered
-//!   call per connection. Outboxes are bounded; a full one is the handler's to judge.
-//! - An idle connection costs nothing: no work, and no timer unless the handler sets one.
+//! - What is sent waits in an outbox and goes out at the end of the turn with one gathered call per
+//!   connection. Outboxes are bounded; a full one is the handler's to judge.
+//! - An idle connection costs nothing: no work, no timer unless the handler sets one, and no memory
+//!   but its place in a table.
+//! - A message costs no allocation: outboxes have their places in a pool that all share.
 //!
 //! It knows nothing of protocols and rooms.
 #![forbid(unsafe_code)]
 
 mod handler;
 mod mailbox;
-mod outbox;
+mod pieces;
 mod reactor;
 mod slots;
 mod timers;
+mod token_map;
 
 pub use handler::{Closed, Handler, SendError};
 pub use mailbox::{Receiver, Sender};
-pub use outbox::Outbox;
 pub use reactor::{ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, READ_BYTES_MAX, Reactor};
 pub use slots::Token;
 pub use timers::TimerId;
+pub use token_map::TokenMap;

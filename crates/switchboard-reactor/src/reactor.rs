@@ -1,20 +1,24 @@
 //! A reactor: what it owns, and what a handler may ask of it. Its loop is in `turn`.
 
+mod readiness;
 mod turn;
+mod write;
 
+use core::ops::Range;
 use core::time::Duration;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use berkeley::selector::{Backend, Interest, Key, Selector, Trigger};
-use berkeley::{Addr, Error, Mode, MsgFlags, Result, Socket, Waker, opt};
+use berkeley::selector::Backend;
+use berkeley::{Addr, Error, Kind, Mode, MsgFlags, Result, Socket, Waker, opt};
 use bytes::Bytes;
 
 use crate::handler::SendError;
 use crate::mailbox::{Receiver, Sender, mailbox};
-use crate::outbox::Outbox;
+use crate::pieces::{Piece, Pool};
 use crate::slots::{Due, Finishing, Slots, Source, SourceKind, Stream, Token};
 use crate::timers::{TimerId, Timers};
+use readiness::Readiness;
 
 /// Bytes that are read from one socket in one turn at most. Large reads are what makes bulk
 /// transfers cheap; one buffer of this size serves all connections.
@@ -26,31 +30,30 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Datagrams that are taken from one socket in one turn at most.
 pub const DATAGRAMS_PER_TURN_MAX: usize = 64;
 
-/// Bytes after which nothing more is written to one connection in this turn.
-const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
-
 /// Reads by which the last words of a connection are fetched that cannot be written to any more.
 /// They hold more than any receive buffer, and they bound what a peer can add meanwhile.
 const LAST_READS_MAX: usize = 64;
 
 /// How long a listener rests that cannot accept: at first, and at most. Without the rest the
 /// waiting connection would make the loop spin.
-const REST_MS_MIN: u64 = 10;
-const REST_MS_MAX: u64 = 1000;
-
-const WAKER_KEY: Key = Key(u64::MAX);
+const REST_MS_MIN: u32 = 10;
+const REST_MS_MAX: u32 = 1000;
 
 /// One thread's sockets. See the crate's documentation.
 #[derive(Debug)]
 pub struct Reactor {
-    selector: Box<dyn Selector>,
+    driver: Readiness,
     slots: Slots,
     timers: Timers<Due>,
     waker: Waker,
+    /// What waits to be written to connections.
+    pool: Pool,
     /// Connections with something to write.
     dirty: Vec<Token>,
-    /// Inputs that no selector can watch because they are always ready: regular files.
-    always_ready: Vec<Token>,
+    /// Connections that were sent a part of what the handler is looking at.
+    borrowers: Vec<Token>,
+    /// Where that lies in memory; empty while there is no such thing.
+    lent: Range<usize>,
     /// Connections that failed inside a call of the handler, to be told outside of it.
     failed: Vec<(Token, Error)>,
     /// Lent to each read in turn, hence empty while the handler looks at what was read.
@@ -65,16 +68,16 @@ impl Reactor {
     /// # Errors
     /// As [`Backend::open`].
     pub fn new(backend: Backend) -> Result<Self> {
-        let selector = backend.open()?;
         let waker = Waker::new()?;
-        selector.register(waker.as_fd(), WAKER_KEY, Interest::READABLE, Trigger::Level)?;
         Ok(Self {
-            selector,
+            driver: Readiness::new(backend, &waker)?,
             slots: Slots::default(),
             timers: Timers::new(),
             waker,
+            pool: Pool::new(),
             dirty: Vec::new(),
-            always_ready: Vec::new(),
+            borrowers: Vec::new(),
+            lent: 0..0,
             failed: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX],
             running: false,
@@ -85,7 +88,7 @@ impl Reactor {
     /// The selector that it runs on.
     #[must_use]
     pub fn backend(&self) -> Backend {
-        self.selector.backend()
+        self.driver.backend()
     }
 
     /// Sources of all kinds that it owns.
@@ -122,15 +125,9 @@ impl Reactor {
         if socket.mode() != Mode::NonBlock {
             socket.set_mode(Mode::NonBlock)?;
         }
-        self.add(SourceKind::Stream(Stream {
-            socket,
-            outbox: Outbox::new(outbox_bytes_max),
-            read_bytes_max: u32::MAX,
-            blocked: false,
-            dirty: false,
-            ended: false,
-            finishing: None,
-        }))
+        let records = socket.kind() == Kind::SEQPACKET;
+        let stream = Stream::new(socket, outbox_bytes_max, records);
+        self.add(SourceKind::Stream(stream))
     }
 
     /// Lets a byte stream have at most `bytes` (and [`READ_BYTES_MAX`]) read in one turn, where
@@ -138,7 +135,7 @@ impl Reactor {
     /// sequenced-packet connections are always read whole.
     pub fn limit_reads(&mut self, token: Token, bytes: u32) {
         if let Some(stream) = self.slots.stream_mut(token)
-            && stream.socket.kind() == berkeley::Kind::STREAM
+            && !stream.records
         {
             stream.read_bytes_max = bytes.max(1);
         }
@@ -168,11 +165,7 @@ impl Reactor {
     }
 
     fn add(&mut self, kind: SourceKind) -> Result<Token> {
-        let token = self.slots.insert(Source {
-            kind,
-            watched: None,
-            paused: false,
-        });
+        let token = self.slots.insert(Source::new(kind));
         match self.watch(token) {
             Ok(()) => Ok(token),
             Err(error) => {
@@ -182,41 +175,12 @@ impl Reactor {
         }
     }
 
-    /// Brings what the selector watches in line with what the source wants.
+    /// Brings what the driver waits for in line with what the source wants.
     fn watch(&mut self, token: Token) -> Result<()> {
-        let Some(source) = self.slots.get_mut(token) else {
-            return Ok(());
-        };
-        if matches!(
-            source.kind,
-            SourceKind::Input {
-                always_ready: true,
-                ..
-            }
-        ) {
-            return Ok(());
+        match self.slots.get_mut(token) {
+            Some(source) => self.driver.update(token, source),
+            None => Ok(()),
         }
-        let wanted = source.wanted();
-        if wanted == source.watched {
-            return Ok(());
-        }
-        let (fd, key, selector) = (source.fd(), token.key(), &self.selector);
-        let done = match (source.watched, wanted) {
-            (None, Some(interest)) => selector.register(fd, key, interest, Trigger::Level),
-            (Some(_), Some(interest)) => selector.modify(fd, key, interest, Trigger::Level),
-            (_, None) => selector.unregister(fd),
-        };
-        match (done, &mut source.kind) {
-            (Ok(()), _) => source.watched = wanted,
-            (Err(error), SourceKind::Input { always_ready, .. })
-                if error.errno() == Some(berkeley::Errno::EPERM) =>
-            {
-                *always_ready = true;
-                self.always_ready.push(token);
-            }
-            (Err(error), _) => return Err(error),
-        }
-        Ok(())
     }
 
     /// The same where a failure ends the connection, which is told at the end of the turn.
@@ -251,31 +215,92 @@ impl Reactor {
     ///
     /// # Errors
     /// [`SendError::Full`] where the outbox would pass its limit although the peer was offered what
-    /// is in it: nothing of the piece is sent.
+    /// is in it (but for what was sent in the same call of the handler with
+    /// [`Reactor::send_slice`]): nothing of the piece is sent.
     /// [`SendError::Gone`] for a connection that is closed or being finished.
     pub fn send(&mut self, token: Token, piece: Bytes) -> core::result::Result<(), SendError> {
+        if !self.make_room(token, piece.len())? {
+            return Ok(());
+        }
+        let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+        if !stream.outbox.push(&mut self.pool, Piece::Shared(piece)) {
+            return Err(SendError::Full);
+        }
+        self.mark(token);
+        Ok(())
+    }
+
+    /// The same for bytes that belong to somebody else, which are copied only where they must be. A
+    /// part of what [`crate::Handler::received`] was shown, sent back to the same connection, goes to
+    /// the kernel from where it lies, as soon as the handler returns; only what the peer has no room
+    /// for is copied. Sent to many others, it is copied once for all of them.
+    ///
+    /// # Errors
+    /// As [`Reactor::send`].
+    pub fn send_slice(
+        &mut self,
+        token: Token,
+        bytes: &[u8],
+    ) -> core::result::Result<(), SendError> {
+        if !self.make_room(token, bytes.len())? {
+            return Ok(());
+        }
+        let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+        // Nothing else can lie there while the handler looks at it.
+        let begin = bytes.as_ptr().addr();
+        if self.lent.contains(&begin) && !stream.records {
+            let start = begin - self.lent.start;
+            let piece = Piece::Lent {
+                start,
+                len: bytes.len(),
+            };
+            if !stream.outbox.push(&mut self.pool, piece) {
+                return Err(SendError::Full);
+            }
+            if !core::mem::replace(&mut stream.lent, true) {
+                self.borrowers.push(token);
+            }
+            return Ok(());
+        }
+        if !stream.outbox.has_room(bytes.len()) {
+            return Err(SendError::Full);
+        }
+        let piece = Piece::Shared(self.pool.copy(bytes));
+        if !stream.outbox.push(&mut self.pool, piece) {
+            return Err(SendError::Full);
+        }
+        self.mark(token);
+        Ok(())
+    }
+
+    /// Before something is put into an outbox: false if there is nothing to be put. Much may come in
+    /// one turn, so that the peer of a full one has had no chance to take it yet, and gets one.
+    fn make_room(&mut self, token: Token, len: usize) -> core::result::Result<bool, SendError> {
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
         if stream.finishing.is_some() {
             return Err(SendError::Gone);
         }
-        if piece.is_empty() {
-            return Ok(());
+        if len == 0 {
+            return Ok(false);
         }
-        if !stream.outbox.has_room(piece.len()) {
-            // Much may come in one turn: the peer has had no chance to take it yet.
-            if let Err(error) = turn::flush(stream) {
-                self.failed.push((token, error));
-                return Err(SendError::Gone);
-            }
+        if !stream.outbox.has_room(len)
+            && let Err(error) = write::flush(stream, &mut self.pool, &[])
+        {
+            self.failed.push((token, error));
+            return Err(SendError::Gone);
         }
-        if !stream.outbox.push(piece) {
-            return Err(SendError::Full);
-        }
-        if !stream.dirty && !stream.blocked {
+        Ok(true)
+    }
+
+    /// Notes that something is to be written at the end of the turn.
+    fn mark(&mut self, token: Token) {
+        if let Some(stream) = self.slots.stream_mut(token)
+            && !stream.dirty
+            && !stream.blocked
+        {
             stream.dirty = true;
             self.dirty.push(token);
         }
-        Ok(())
     }
 
     /// Sends a datagram now: to an address, or to the peer of a connected socket.
@@ -329,11 +354,8 @@ impl Reactor {
         }
         let end = Instant::now().checked_add(limit);
         let timer = end.map(|end| self.timers.set(end, Due::Finish(token)));
-        stream.finishing = Some(Finishing { timer, shut: false });
-        if !stream.dirty && !stream.blocked {
-            stream.dirty = true;
-            self.dirty.push(token);
-        }
+        stream.finishing = Some(Box::new(Finishing { timer, shut: false }));
+        self.mark(token);
         self.rewatch(token);
     }
 
@@ -356,27 +378,14 @@ impl Reactor {
     }
 
     fn remove(&mut self, token: Token) -> Option<Source> {
-        let source = self.slots.remove(token)?;
-        if source.watched.is_some() {
-            // The descriptor is open and watched, so this cannot fail; closing would do it too.
-            drop(self.selector.unregister(source.fd()));
-        }
-        match &source.kind {
-            SourceKind::Stream(stream) => {
-                if let Some(timer) = stream
-                    .finishing
-                    .as_ref()
-                    .and_then(|finishing| finishing.timer)
-                {
-                    self.timers.cancel(timer);
-                }
+        let mut source = self.slots.remove(token)?;
+        self.driver.forget(token, &source);
+        if let SourceKind::Stream(stream) = &mut source.kind {
+            stream.outbox.clear(&mut self.pool);
+            let finishing = stream.finishing.as_ref();
+            if let Some(timer) = finishing.and_then(|finishing| finishing.timer) {
+                self.timers.cancel(timer);
             }
-            SourceKind::Input {
-                always_ready: true, ..
-            } => {
-                self.always_ready.retain(|other| *other != token);
-            }
-            _ => {}
         }
         Some(source)
     }

@@ -1,12 +1,11 @@
 //! The sources that a reactor owns, under tokens that are never used twice.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
 
 use berkeley::Socket;
 use berkeley::selector::{Interest, Key};
 
-use crate::outbox::Outbox;
+use crate::pieces::Outbox;
 use crate::timers::TimerId;
 
 /// The name of a source within its reactor. The token of a source that is gone names nothing.
@@ -17,6 +16,19 @@ pub struct Token {
 }
 
 impl Token {
+    /// The place of the source, which others have had before it and will have after it.
+    pub(crate) const fn place(self) -> usize {
+        self.index as usize
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) const fn from_parts(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
     pub(crate) const fn key(self) -> Key {
         Key(((self.generation as u64) << 32) | self.index as u64)
     }
@@ -48,7 +60,7 @@ pub(crate) enum SourceKind {
     Listener {
         socket: Socket,
         resting: bool,
-        rest_ms: u64,
+        rest_ms: u32,
         /// The handler knows that it has to rest.
         told: bool,
     },
@@ -73,10 +85,14 @@ pub(crate) struct Stream {
     pub(crate) blocked: bool,
     /// The outbox is on the list of those to be written at the end of the turn.
     pub(crate) dirty: bool,
+    /// Some of the outbox is lent, and to be settled when the handler returns.
+    pub(crate) lent: bool,
     /// The peer has ended its side.
     pub(crate) ended: bool,
-    /// The handler has finished with it.
-    pub(crate) finishing: Option<Finishing>,
+    /// Its messages are kept apart.
+    pub(crate) records: bool,
+    /// The handler has finished with it, which few connections are in at a time.
+    pub(crate) finishing: Option<Box<Finishing>>,
 }
 
 #[derive(Debug)]
@@ -87,7 +103,31 @@ pub(crate) struct Finishing {
     pub(crate) shut: bool,
 }
 
+impl Stream {
+    pub(crate) const fn new(socket: Socket, outbox_bytes_max: usize, records: bool) -> Self {
+        Self {
+            socket,
+            outbox: Outbox::new(outbox_bytes_max),
+            read_bytes_max: u32::MAX,
+            blocked: false,
+            dirty: false,
+            lent: false,
+            ended: false,
+            records,
+            finishing: None,
+        }
+    }
+}
+
 impl Source {
+    pub(crate) const fn new(kind: SourceKind) -> Self {
+        Self {
+            kind,
+            watched: None,
+            paused: false,
+        }
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         match &self.kind {
             SourceKind::Listener { socket, .. } | SourceKind::Datagrams { socket } => {
@@ -215,34 +255,24 @@ pub(crate) enum Due {
     Finish(Token),
 }
 
-/// The earlier of two moments that may not exist.
-pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_takes_a_place_of_at_most_128_bytes() {
+    fn a_connection_takes_a_place_of_at_most_96_bytes() {
         // All that an idle one costs: an empty outbox has no memory of its own.
-        assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
+        assert!(size_of::<Slot>() <= 96, "{}", size_of::<Slot>());
     }
 
     #[test]
     fn a_place_whose_generations_are_used_up_is_not_used_again() {
-        let source = || Source {
-            kind: SourceKind::Input {
+        let source = || {
+            Source::new(SourceKind::Input {
                 fd: std::io::pipe().unwrap().0.into(),
                 always_ready: false,
                 ended: false,
-            },
-            watched: None,
-            paused: false,
+            })
         };
         let mut slots = Slots::default();
         let first = slots.insert(source());

@@ -1,20 +1,16 @@
 //! One turn after the other: wait, read, fire timers, write.
 
 use core::time::Duration;
-use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use berkeley::selector::{Event, Interest};
-use berkeley::{Addr, Errno, Error, Kind, Mode, MsgFlags, Result, Shutdown, Socket};
+use berkeley::{Addr, Errno, Error, Mode, MsgFlags, Result, Socket};
 
 use super::{
-    ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, LAST_READS_MAX, REST_MS_MAX, REST_MS_MIN,
-    Reactor, WAKER_KEY, WRITE_BYTES_PER_TURN_MAX,
+    ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, LAST_READS_MAX, REST_MS_MAX, REST_MS_MIN, Reactor,
 };
 use crate::handler::{Closed, Handler};
-use crate::outbox::PIECES_PER_CALL_MAX;
-use crate::slots::{Due, Source, SourceKind, Stream, Token, earlier};
+use crate::slots::{Due, Source, SourceKind, Token};
 
 impl Reactor {
     /// Runs until [`Reactor::stop`] is called.
@@ -26,91 +22,40 @@ impl Reactor {
         if self.running {
             return Err(Error::Invalid("the reactor is running already".into()));
         }
-        let mut events = Vec::new();
         self.running = true;
         self.stopped = false;
         let mut result = Ok(());
         while result.is_ok() && !self.stopped {
-            result = self.turn(handler, &mut events);
+            result = self.turn(handler);
         }
         self.running = false;
         result
     }
 
     /// One turn: wait, read everything that is ready, fire timers, write.
-    fn turn<H: Handler>(&mut self, handler: &mut H, events: &mut Vec<Event>) -> Result<()> {
+    fn turn<H: Handler>(&mut self, handler: &mut H) -> Result<()> {
         let limit = self.wait_limit();
-        self.selector.wait(events, limit)?;
-        for event in events.iter() {
-            if event.key == WAKER_KEY {
-                self.waker.lower();
-                handler.woken(self);
-            } else {
-                self.dispatch(handler, *event);
-            }
-        }
-        // The list may change under way. One that is passed over for that has its next turn.
-        for index in 0..self.always_ready.len() {
-            if let Some(&token) = self.always_ready.get(index)
-                && self.is_wanted(token)
-            {
-                self.read(handler, token);
-            }
-        }
+        self.wait(handler, limit)?;
         self.fire(handler);
         self.flush_all(handler);
-        for (token, error) in core::mem::take(&mut self.failed) {
-            self.fail(handler, token, error);
+        if !self.failed.is_empty() {
+            for (token, error) in core::mem::take(&mut self.failed) {
+                self.fail(handler, token, error);
+            }
         }
         Ok(())
     }
 
-    fn wait_limit(&self) -> Option<Duration> {
-        let busy = !self.dirty.is_empty()
-            || !self.failed.is_empty()
-            || self.always_ready.iter().any(|token| self.is_wanted(*token));
-        let soon = busy.then(Instant::now);
-        earlier(soon, self.timers.next())
-            .map(|moment| moment.saturating_duration_since(Instant::now()))
-    }
-
-    fn is_wanted(&self, token: Token) -> bool {
-        self.slots
-            .get(token)
-            .is_some_and(|source| source.wanted().is_some())
-    }
-
-    fn dispatch<H: Handler>(&mut self, handler: &mut H, event: Event) {
-        let token = Token::from_key(event.key);
-        // A source that an earlier event of this turn closed or paused has nothing to say.
-        let Some(source) = self.slots.get_mut(token) else {
-            return;
-        };
-        let Some(wanted) = source.wanted() else {
-            return;
-        };
-        if let SourceKind::Stream(stream) = &mut source.kind
-            && stream.blocked
-            && (event.ready.is_writable() || event.ready.is_error() || event.ready.is_hang_up())
-        {
-            stream.blocked = false;
-            if !stream.dirty {
-                stream.dirty = true;
-                self.dirty.push(token);
-            }
+    /// How long there may be nothing to do. The clock is read only where there is a timer.
+    fn wait_limit(&mut self) -> Option<Duration> {
+        if !self.dirty.is_empty() || !self.failed.is_empty() || self.driver.is_busy(&self.slots) {
+            return Some(Duration::ZERO);
         }
-        if event.ready.is_readable() && wanted != Interest::WRITABLE {
-            match source.kind {
-                SourceKind::Listener { .. } => self.accept(handler, token),
-                SourceKind::Datagrams { .. } => self.receive(handler, token),
-                SourceKind::Stream(_) | SourceKind::Input { .. } => {
-                    self.read(handler, token);
-                }
-            }
-        }
+        let next = self.timers.next()?;
+        Some(next.saturating_duration_since(Instant::now()))
     }
 
-    fn accept<H: Handler>(&mut self, handler: &mut H, token: Token) {
+    pub(super) fn accept<H: Handler>(&mut self, handler: &mut H, token: Token) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(source) = self.slots.get_mut(token) else {
                 return;
@@ -157,7 +102,7 @@ impl Reactor {
         else {
             return;
         };
-        let end = Instant::now() + Duration::from_millis(*rest_ms);
+        let end = Instant::now() + Duration::from_millis((*rest_ms).into());
         *rest_ms = (*rest_ms * 2).min(REST_MS_MAX);
         *resting = true;
         let is_news = !core::mem::replace(told, true);
@@ -168,7 +113,7 @@ impl Reactor {
         }
     }
 
-    fn receive<H: Handler>(&mut self, handler: &mut H, token: Token) {
+    pub(super) fn receive<H: Handler>(&mut self, handler: &mut H, token: Token) {
         let mut buffer = core::mem::take(&mut self.buffer);
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
             let Some(source) = self.slots.get(token) else {
@@ -200,41 +145,62 @@ impl Reactor {
     }
 
     /// Reads once; true if something came.
-    fn read<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let result = match self.slots.get(token).map(|source| &source.kind) {
-            Some(SourceKind::Stream(stream)) => {
-                let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
-                let len = limit.min(buffer.len());
-                let (place, _) = buffer.split_at_mut(len);
-                receive_from(&stream.socket, place)
-            }
-            Some(SourceKind::Input { fd, .. }) => berkeley::read(fd.as_fd(), &mut buffer),
-            _ => Err(Error::Invalid("not a source to read from".into())),
+    pub(super) fn read<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
+        let Some(source) = self.slots.get(token) else {
+            return false;
         };
-        let came = matches!(result, Ok(1..));
+        let mut thrown_away = false;
+        let result = match &source.kind {
+            SourceKind::Stream(stream) => {
+                thrown_away = stream.finishing.is_some();
+                let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
+                let len = limit.min(self.buffer.len());
+                let place = self.buffer.get_mut(..len).unwrap_or_default();
+                receive_from(&stream.socket, stream.records, place)
+            }
+            SourceKind::Input { fd, .. } => berkeley::read(fd.as_fd(), &mut self.buffer),
+            SourceKind::Listener { .. } | SourceKind::Datagrams { .. } => return false,
+        };
         match result {
             Ok(0) => self.end(handler, token),
-            Ok(len) if !self.is_finishing(token) => {
-                handler.received(self, token, buffer.get(..len).unwrap_or_default());
-            }
             // A connection that is being finished: what still comes is thrown away.
-            Ok(_) => {}
+            Ok(_) if thrown_away => return true,
+            Ok(len) => {
+                let buffer = core::mem::take(&mut self.buffer);
+                let bytes = buffer.get(..len).unwrap_or_default();
+                let outcome = self.show(handler, token, bytes);
+                self.buffer = buffer;
+                if let Some(outcome) = outcome {
+                    self.after_flush(handler, token, outcome);
+                }
+                return true;
+            }
             Err(error) if error.is_would_block() => {}
             Err(error) => self.fail(handler, token, error),
         }
-        self.buffer = buffer;
-        came
+        false
     }
 
-    fn is_finishing(&mut self, token: Token) -> bool {
-        self.slots
-            .stream_mut(token)
-            .is_some_and(|stream| stream.finishing.is_some())
+    /// Shows what was read to the handler, and writes what that sends back of it. Answers how the
+    /// writing went, if there was any.
+    fn show<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        bytes: &[u8],
+    ) -> Option<Result<()>> {
+        let begin = bytes.as_ptr().addr();
+        self.lent = begin..begin + bytes.len();
+        handler.received(self, token, bytes);
+        self.lent = 0..0;
+        if self.borrowers.is_empty() {
+            return None;
+        }
+        self.settle(token, bytes)
     }
 
     /// The peer has ended its side.
-    fn end<H: Handler>(&mut self, handler: &mut H, token: Token) {
+    pub(super) fn end<H: Handler>(&mut self, handler: &mut H, token: Token) {
         let Some(source) = self.slots.get_mut(token) else {
             return;
         };
@@ -255,7 +221,7 @@ impl Reactor {
         }
     }
 
-    fn fail<H: Handler>(&mut self, handler: &mut H, token: Token, error: Error) {
+    pub(super) fn fail<H: Handler>(&mut self, handler: &mut H, token: Token, error: Error) {
         if self.remove(token).is_some() {
             handler.closed(self, token, Closed::Failed(error));
         }
@@ -263,7 +229,7 @@ impl Reactor {
 
     /// A connection cannot be written to any more. What its peer said last may tell why, and lies
     /// in the kernel still: it is told first.
-    fn break_off<H: Handler>(&mut self, handler: &mut H, token: Token, error: Error) {
+    pub(super) fn break_off<H: Handler>(&mut self, handler: &mut H, token: Token, error: Error) {
         for _ in 0..LAST_READS_MAX {
             let Some(Source {
                 kind: SourceKind::Stream(stream),
@@ -284,8 +250,8 @@ impl Reactor {
         if self.timers.next().is_none() {
             return;
         }
-        let (now, limit) = (Instant::now(), self.timers.serial());
-        while let Some(due) = self.timers.pop_due(now, limit) {
+        self.timers.collect(Instant::now());
+        while let Some(due) = self.timers.pop() {
             match due {
                 Due::Handler(tag) => handler.timer(self, tag),
                 Due::Accept(token) => {
@@ -312,50 +278,7 @@ impl Reactor {
         }
     }
 
-    fn flush_all<H: Handler>(&mut self, handler: &mut H) {
-        let mut dirty = core::mem::take(&mut self.dirty);
-        for token in dirty.drain(..) {
-            if let Some(stream) = self.slots.stream_mut(token) {
-                stream.dirty = false;
-                match flush(stream) {
-                    Ok(()) => self.flushed(handler, token),
-                    Err(error) => self.break_off(handler, token, error),
-                }
-            }
-        }
-        // What became dirty under way is for the next turn. Otherwise the list keeps its room.
-        if self.dirty.is_empty() {
-            self.dirty = dirty;
-        }
-    }
-
-    /// What follows when a connection was written to.
-    fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
-        let Some(stream) = self.slots.stream_mut(token) else {
-            return;
-        };
-        if !stream.outbox.is_empty() {
-            // Either the peer is slow, or it was enough for one turn: both go on when there is
-            // room.
-            stream.blocked = true;
-            self.rewatch(token);
-            return;
-        }
-        if let Some(finishing) = &mut stream.finishing {
-            if !finishing.shut {
-                finishing.shut = true;
-                // A peer that is gone already has no use for our end.
-                drop(stream.socket.shutdown(Shutdown::WRITE));
-            }
-            self.rewatch(token);
-            self.close_if_finished(handler, token);
-        } else {
-            self.rewatch(token);
-            handler.drained(self, token);
-        }
-    }
-
-    fn close_if_finished<H: Handler>(&mut self, handler: &mut H, token: Token) {
+    pub(super) fn close_if_finished<H: Handler>(&mut self, handler: &mut H, token: Token) {
         let finished = self.slots.stream_mut(token).is_some_and(|stream| {
             stream.ended
                 && stream
@@ -387,8 +310,8 @@ const fn is_about_one_connection(errno: Errno) -> bool {
 }
 
 /// Receives from a connection: bytes of a stream, or one whole message.
-fn receive_from(socket: &Socket, buffer: &mut [u8]) -> Result<usize> {
-    if socket.kind() != Kind::SEQPACKET {
+fn receive_from(socket: &Socket, records: bool, buffer: &mut [u8]) -> Result<usize> {
+    if !records {
         return socket.recv(buffer, MsgFlags::NONE);
     }
     // The answer is the real length, so that a message that does not fit is noticed.
@@ -396,42 +319,4 @@ fn receive_from(socket: &Socket, buffer: &mut [u8]) -> Result<usize> {
         len if len > buffer.len() => Err(Error::os("recv", Errno::EMSGSIZE)),
         len => Ok(len),
     }
-}
-
-/// Writes what waits, until the kernel takes no more or it is enough for one turn.
-pub(super) fn flush(stream: &mut Stream) -> Result<()> {
-    let records = stream.socket.kind() == Kind::SEQPACKET;
-    let mut written = 0;
-    while !stream.outbox.is_empty() && written < WRITE_BYTES_PER_TURN_MAX {
-        let result = match stream.outbox.front() {
-            Some(piece) if records => {
-                let all = piece.len();
-                stream
-                    .socket
-                    .send(piece, MsgFlags::NONE)
-                    .map(|len| (len, all))
-            }
-            _ => {
-                let mut slices = [IoSlice::new(&[]); PIECES_PER_CALL_MAX];
-                let (count, all) = stream.outbox.gather(&mut slices);
-                let pieces = slices.get(..count).unwrap_or_default();
-                stream
-                    .socket
-                    .send_gathered(pieces, MsgFlags::NONE)
-                    .map(|len| (len, all))
-            }
-        };
-        match result {
-            Ok((len, all)) => {
-                stream.outbox.advance(len);
-                written += len;
-                if len < all {
-                    return Ok(());
-                }
-            }
-            Err(error) if error.is_would_block() => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,160 @@
+//! Waiting for sockets to be ready, over any selector: the sockets are read and written when it
+//! says so.
+
+use core::time::Duration;
+use std::os::fd::AsFd;
+
+use berkeley::selector::{Backend, Event, Interest, Key, Selector, Trigger};
+use berkeley::{Errno, Result, Waker};
+
+use super::Reactor;
+use crate::handler::Handler;
+use crate::slots::{Slots, Source, SourceKind, Token};
+
+const WAKER_KEY: Key = Key(u64::MAX);
+
+/// A selector, and what it cannot watch.
+#[derive(Debug)]
+pub(super) struct Readiness {
+    selector: Box<dyn Selector>,
+    events: Vec<Event>,
+    /// Inputs that no selector can watch because they are always ready: regular files.
+    always_ready: Vec<Token>,
+}
+
+impl Readiness {
+    pub(super) fn new(backend: Backend, waker: &Waker) -> Result<Self> {
+        let selector = backend.open()?;
+        selector.register(waker.as_fd(), WAKER_KEY, Interest::READABLE, Trigger::Level)?;
+        Ok(Self {
+            selector,
+            events: Vec::new(),
+            always_ready: Vec::new(),
+        })
+    }
+
+    pub(super) fn backend(&self) -> Backend {
+        self.selector.backend()
+    }
+
+    /// True while there is something to read that the selector does not know of.
+    pub(super) fn is_busy(&self, slots: &Slots) -> bool {
+        self.always_ready
+            .iter()
+            .any(|token| is_wanted(slots, *token))
+    }
+
+    /// Brings what the selector watches in line with what a source wants.
+    pub(super) fn update(&mut self, token: Token, source: &mut Source) -> Result<()> {
+        if matches!(
+            source.kind,
+            SourceKind::Input {
+                always_ready: true,
+                ..
+            }
+        ) {
+            return Ok(());
+        }
+        let wanted = source.wanted();
+        if wanted == source.watched {
+            return Ok(());
+        }
+        let (fd, key, selector) = (source.fd(), token.key(), &self.selector);
+        let done = match (source.watched, wanted) {
+            (None, Some(interest)) => selector.register(fd, key, interest, Trigger::Level),
+            (Some(_), Some(interest)) => selector.modify(fd, key, interest, Trigger::Level),
+            (_, None) => selector.unregister(fd),
+        };
+        match (done, &mut source.kind) {
+            (Ok(()), _) => source.watched = wanted,
+            (Err(error), SourceKind::Input { always_ready, .. })
+                if error.errno() == Some(Errno::EPERM) =>
+            {
+                *always_ready = true;
+                self.always_ready.push(token);
+            }
+            (Err(error), _) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Stops watching a source that is about to be closed.
+    pub(super) fn forget(&mut self, token: Token, source: &Source) {
+        if source.watched.is_some() {
+            // The descriptor is open and watched, so this cannot fail; closing would do it too.
+            drop(self.selector.unregister(source.fd()));
+        }
+        if let SourceKind::Input {
+            always_ready: true, ..
+        } = source.kind
+        {
+            self.always_ready.retain(|other| *other != token);
+        }
+    }
+}
+
+fn is_wanted(slots: &Slots, token: Token) -> bool {
+    slots
+        .get(token)
+        .is_some_and(|source| source.wanted().is_some())
+}
+
+impl Reactor {
+    /// Waits, and reads what is ready.
+    pub(super) fn wait<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        limit: Option<Duration>,
+    ) -> Result<()> {
+        self.driver.selector.wait(&mut self.driver.events, limit)?;
+        let events = core::mem::take(&mut self.driver.events);
+        for event in &events {
+            if event.key == WAKER_KEY {
+                self.waker.lower();
+                handler.woken(self);
+            } else {
+                self.dispatch(handler, *event);
+            }
+        }
+        self.driver.events = events;
+        // The list may change under way. One that is passed over for that has its next turn.
+        for index in 0..self.driver.always_ready.len() {
+            if let Some(&token) = self.driver.always_ready.get(index)
+                && is_wanted(&self.slots, token)
+            {
+                self.read(handler, token);
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch<H: Handler>(&mut self, handler: &mut H, event: Event) {
+        let token = Token::from_key(event.key);
+        // A source that an earlier event of this turn closed or paused has nothing to say.
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        let Some(wanted) = source.wanted() else {
+            return;
+        };
+        if let SourceKind::Stream(stream) = &mut source.kind
+            && stream.blocked
+            && (event.ready.is_writable() || event.ready.is_error() || event.ready.is_hang_up())
+        {
+            stream.blocked = false;
+            if !stream.dirty {
+                stream.dirty = true;
+                self.dirty.push(token);
+            }
+        }
+        if event.ready.is_readable() && wanted != Interest::WRITABLE {
+            match source.kind {
+                SourceKind::Listener { .. } => self.accept(handler, token),
+                SourceKind::Datagrams { .. } => self.receive(handler, token),
+                SourceKind::Stream(_) | SourceKind::Input { .. } => {
+                    self.read(handler, token);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Writing what waits.
+
+use std::io::IoSlice;
+
+use berkeley::{MsgFlags, Result, Shutdown};
+
+use super::Reactor;
+use crate::handler::Handler;
+use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Pool};
+use crate::slots::{Stream, Token};
+
+/// Bytes after which nothing more is written to one connection in this turn.
+const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
+
+impl Reactor {
+    /// Takes back what the handler has sent of what it was shown: what goes back to the same
+    /// connection is written, everything else is copied. Answers how the writing went.
+    pub(super) fn settle(&mut self, source: Token, lent: &[u8]) -> Option<Result<()>> {
+        let mut borrowers = core::mem::take(&mut self.borrowers);
+        let (mut outcome, mut copied) = (None, Copied::default());
+        for token in borrowers.drain(..) {
+            let Some(stream) = self.slots.stream_mut(token) else {
+                continue;
+            };
+            stream.lent = false;
+            if token == source && !stream.blocked {
+                // It may be on the list of those to be written, where it is passed over then.
+                stream.dirty = false;
+                outcome = Some(flush(stream, &mut self.pool, lent));
+            }
+            if !stream.outbox.is_empty() {
+                stream.outbox.keep(&mut self.pool, lent, &mut copied);
+                if token != source {
+                    self.mark(token);
+                }
+            }
+        }
+        self.borrowers = borrowers;
+        outcome
+    }
+
+    pub(super) fn flush_all<H: Handler>(&mut self, handler: &mut H) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let mut dirty = core::mem::take(&mut self.dirty);
+        for token in dirty.drain(..) {
+            if let Some(stream) = self.slots.stream_mut(token)
+                && core::mem::take(&mut stream.dirty)
+            {
+                let outcome = flush(stream, &mut self.pool, &[]);
+                self.after_flush(handler, token, outcome);
+            }
+        }
+        // What became dirty under way is for the next turn. Otherwise the list keeps its room.
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
+        }
+    }
+
+    pub(super) fn after_flush<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        outcome: Result<()>,
+    ) {
+        match outcome {
+            Ok(()) => self.flushed(handler, token),
+            Err(error) => self.break_off(handler, token, error),
+        }
+    }
+
+    /// What follows when a connection was written to.
+    fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
+        let Some(stream) = self.slots.stream_mut(token) else {
+            return;
+        };
+        if !stream.outbox.is_empty() {
+            // Either the peer is slow, or it was enough for one turn: both go on when there is
+            // room.
+            stream.blocked = true;
+            self.rewatch(token);
+            return;
+        }
+        if let Some(finishing) = &mut stream.finishing {
+            if !finishing.shut {
+                finishing.shut = true;
+                // A peer that is gone already has no use for our end.
+                drop(stream.socket.shutdown(Shutdown::WRITE));
+            }
+            self.rewatch(token);
+            self.close_if_finished(handler, token);
+        } else {
+            self.rewatch(token);
+            handler.drained(self, token);
+        }
+    }
+}
+
+/// Writes what waits, until the kernel takes no more or it is enough for one turn. What is lent can
+/// be written only while it lies in `lent`.
+pub(super) fn flush(stream: &mut Stream, pool: &mut Pool, lent: &[u8]) -> Result<()> {
+    let mut written = 0;
+    while written < WRITE_BYTES_PER_TURN_MAX
+        && let Some((piece, is_only)) = stream.outbox.front(pool, lent)
+    {
+        let result = if is_only || stream.records {
+            let sent = stream.socket.send(piece, MsgFlags::NONE);
+            sent.map(|len| (len, piece.len()))
+        } else {
+            let mut slices = [IoSlice::new(&[]); PIECES_PER_CALL_MAX];
+            let (count, all) = stream.outbox.gather(pool, lent, &mut slices);
+            let pieces = slices.get(..count).unwrap_or_default();
+            let sent = stream.socket.send_gathered(pieces, MsgFlags::NONE);
+            sent.map(|len| (len, all))
+        };
+        match result {
+            Ok((len, all)) => {
+                stream.outbox.advance(pool, len);
+                written += len;
+                if len < all {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.is_would_block() => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
