@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::io;
 
 use berkeley::selector::Backend;
-use berkeley::{Addr, Endpoint, Server, Transport};
+use berkeley::{Addr, Endpoint, Server, Transport, opt};
 use bytes::Bytes;
 use switchboard_reactor::{Reactor, Receiver, Sender};
 use switchboard_wire::{FrameError, frame};
@@ -348,6 +348,10 @@ impl Listener {
         for server in servers {
             let (socket, _, file) = server.into_parts();
             files.push(file);
+            if options.endpoint.transport() == Transport::Tcp {
+                // Answers go out at once: what is accepted has the options of what accepts.
+                socket.set(opt::NoDelay, true).map_err(ListenError::Wait)?;
+            }
             let source = if is_connected {
                 reactor.add_listener(socket)
             } else {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 
 /// Tells an error on standard error: what failed, then why, in one or two lines.
@@ -75,6 +76,14 @@ impl RawOutput {
     /// Descriptors have run out.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
+
+    /// True for `/dev/null`: what is written there is work for nobody.
+    pub(crate) fn is_null(&self) -> bool {
+        // null(4): major 1, minor 3, the same on every Linux.
+        const NULL: u64 = (1 << 8) | 3;
+        let metadata = self.0.metadata();
+        metadata.is_ok_and(|it| it.file_type().is_char_device() && it.rdev() == NULL)
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a listener does about what happens on its sockets.
 
 use core::time::Duration;
-use std::collections::HashMap;
 use std::io;
+use std::net::{SocketAddrV4, SocketAddrV6};
 use std::time::Instant;
 
-use berkeley::{Addr, Error, Socket, Transport, opt};
-use bytes::Bytes;
-use switchboard_reactor::{Closed, Handler, READ_BYTES_MAX, Reactor, Receiver, Sender, Token};
+use berkeley::{Addr, Error, Socket};
+use switchboard_reactor::{
+    Closed, Handler, READ_BYTES_MAX, Reactor, Receiver, SendError, Sender, Token, TokenMap,
+};
 use switchboard_wire::{FrameDecoder, FrameError, frame};
 
 use super::children::Children;
@@ -26,17 +27,61 @@ const REFUSAL_LIMIT: Duration = Duration::from_secs(2);
 /// The only timer: what has not ended by now is ended by force.
 const STOP_TAG: u64 = 0;
 
-/// One connection.
+/// One connection. There may be very many, and most of them silent.
 #[derive(Debug)]
 struct Guest {
-    peer: Peer,
+    name: Name,
     /// Takes its stream apart, where frames are asked for.
-    decoder: Option<FrameDecoder>,
-    /// What was read but not taken apart yet, because too many answers wait.
-    rest: Vec<u8>,
+    frames: Option<Box<Frames>>,
     is_paused: bool,
     /// Why it is being closed has been told already.
     is_refused: bool,
+}
+
+const _: () = assert!(size_of::<Guest>() <= 56);
+
+impl Guest {
+    fn has_rest(&self) -> bool {
+        let frames = self.frames.as_ref();
+        frames.is_some_and(|frames| !frames.rest.is_empty())
+    }
+}
+
+/// What takes a stream apart.
+#[derive(Debug)]
+struct Frames {
+    decoder: FrameDecoder,
+    /// What was read but not taken apart yet, because too many answers wait.
+    rest: Vec<u8>,
+}
+
+/// A [`Peer`] in the least memory: most addresses are short.
+#[derive(Debug)]
+enum Name {
+    Inet(SocketAddrV4),
+    Inet6(SocketAddrV6),
+    Number(u64),
+    Other(Box<Peer>),
+}
+
+impl Name {
+    fn new(peer: Peer) -> Self {
+        match peer {
+            Peer::Addr(Addr::Inet(addr)) => Self::Inet(addr),
+            Peer::Addr(Addr::Inet6(addr)) => Self::Inet6(addr),
+            Peer::Number(number) => Self::Number(number),
+            peer => Self::Other(Box::new(peer)),
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        match self {
+            Self::Inet(addr) => Peer::Addr(Addr::Inet(*addr)),
+            Self::Inet6(addr) => Peer::Addr(Addr::Inet6(*addr)),
+            Self::Number(number) => Peer::Number(*number),
+            Self::Other(peer) => Peer::clone(peer),
+        }
+    }
 }
 
 /// The state of a running listener.
@@ -44,7 +89,7 @@ pub(super) struct Desk<'a> {
     options: Options,
     outbox_bytes_max: usize,
     sources: Vec<Token>,
-    guests: HashMap<Token, Guest>,
+    guests: TokenMap<Guest>,
     children: Children,
     mail: Receiver<Mail>,
     to_self: Sender<Mail>,
@@ -74,7 +119,7 @@ impl<'a> Desk<'a> {
             options,
             outbox_bytes_max,
             sources,
-            guests: HashMap::new(),
+            guests: TokenMap::new(),
             children: Children::default(),
             mail,
             to_self,
@@ -115,10 +160,15 @@ impl<'a> Desk<'a> {
         match reactor.add_stream(socket, self.outbox_bytes_max) {
             Ok(token) => {
                 self.audience.notice(&Notice::Came { peer: &peer });
+                let frames = self.options.frame_bytes_max.map(|bytes_max| {
+                    Box::new(Frames {
+                        decoder: FrameDecoder::new(bytes_max),
+                        rest: Vec::new(),
+                    })
+                });
                 let guest = Guest {
-                    peer,
-                    decoder: self.options.frame_bytes_max.map(FrameDecoder::new),
-                    rest: Vec::new(),
+                    name: Name::new(peer),
+                    frames,
                     is_paused: false,
                     is_refused: false,
                 };
@@ -149,43 +199,44 @@ impl<'a> Desk<'a> {
 
     /// Shows and answers what one read gave.
     fn take_bytes(&mut self, reactor: &mut Reactor, token: Token, bytes: &[u8]) {
-        let Some(guest) = self.guests.get(&token) else {
+        let Some(guest) = self.guests.get(token) else {
             return;
         };
-        let told = self.audience.piece(&guest.peer, Piece::Bytes(bytes));
+        let told = self.audience.piece(&guest.name.peer(), Piece::Bytes(bytes));
         let told = told.and_then(|()| self.audience.flush());
         self.check(reactor, told);
-        let answer = match &self.options.answer {
-            Answer::Echo => Bytes::copy_from_slice(bytes),
-            Answer::Reply(reply) => reply.clone(),
+        let sent = match &self.options.answer {
+            Answer::Echo => reactor.send_slice(token, bytes),
+            Answer::Reply(reply) => reactor.send(token, reply.clone()),
             Answer::Exec(_) | Answer::Nothing => return,
         };
-        send(reactor, token, answer);
+        has_room(sent);
         self.pause_if_full(reactor, token);
     }
 
     /// Shows and answers the frames in what was read, until too many answers wait.
     fn take_frames(&mut self, reactor: &mut Reactor, token: Token, mut bytes: &[u8]) {
-        let Some(guest) = self.guests.get_mut(&token) else {
+        let Some(guest) = self.guests.get_mut(token) else {
             return;
         };
-        let Some(decoder) = &mut guest.decoder else {
+        let Some(frames) = &mut guest.frames else {
             return;
         };
+        let peer = guest.name.peer();
         let waiting = reactor.outbox_bytes(token);
         let mut answers = Vec::new();
         let mut told = Ok(());
         let outcome = loop {
             if waiting + answers.len() > ANSWER_BYTES_MAX {
-                guest.rest = bytes.to_vec();
+                frames.rest = bytes.to_vec();
                 break Ok(());
             }
-            let frame = match decoder.push(&mut bytes) {
+            let frame = match frames.decoder.push(&mut bytes) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            told = told.and_then(|()| self.audience.piece(&guest.peer, Piece::Frame(&frame)));
+            told = told.and_then(|()| self.audience.piece(&peer, Piece::Frame(&frame)));
             match &self.options.answer {
                 Answer::Echo => {
                     if let Err(error) = frame::encode(&frame, &mut answers) {
@@ -198,7 +249,7 @@ impl<'a> Desk<'a> {
         };
         let told = told.and_then(|()| self.audience.flush());
         self.check(reactor, told);
-        send(reactor, token, answers.into());
+        has_room(reactor.send(token, answers.into()));
         match outcome {
             Ok(()) => self.pause_if_full(reactor, token),
             Err(cause) => self.refuse(reactor, token, cause),
@@ -206,8 +257,8 @@ impl<'a> Desk<'a> {
     }
 
     fn pause_if_full(&mut self, reactor: &mut Reactor, token: Token) {
-        if let Some(guest) = self.guests.get_mut(&token)
-            && (reactor.outbox_bytes(token) > ANSWER_BYTES_MAX || !guest.rest.is_empty())
+        if let Some(guest) = self.guests.get_mut(token)
+            && (reactor.outbox_bytes(token) > ANSWER_BYTES_MAX || guest.has_rest())
         {
             guest.is_paused = true;
             reactor.pause(token);
@@ -216,10 +267,10 @@ impl<'a> Desk<'a> {
 
     /// Closes a connection whose bytes are no frames.
     fn refuse(&mut self, reactor: &mut Reactor, token: Token, cause: FrameError) {
-        if let Some(guest) = self.guests.get_mut(&token) {
+        if let Some(guest) = self.guests.get_mut(token) {
             guest.is_refused = true;
             self.audience.notice(&Notice::BadFrame {
-                peer: &guest.peer,
+                peer: &guest.name.peer(),
                 cause,
             });
             reactor.finish(token, REFUSAL_LIMIT);
@@ -256,8 +307,8 @@ impl<'a> Desk<'a> {
         for source in self.sources.drain(..) {
             reactor.close(source);
         }
-        for token in self.guests.keys() {
-            reactor.finish(*token, STOP_LIMIT);
+        for token in self.guests.tokens() {
+            reactor.finish(token, STOP_LIMIT);
         }
         self.children.end(false);
         reactor.set_timer(Instant::now() + STOP_LIMIT, STOP_TAG);
@@ -272,12 +323,10 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// Sends what pausing has left room for.
-fn send(reactor: &mut Reactor, token: Token, answer: Bytes) {
-    let sent = reactor.send(token, answer);
-    // A connection that is gone meanwhile needs no answer.
+/// Pausing leaves room for each answer. A connection that is gone meanwhile needs none.
+fn has_room(sent: Result<(), SendError>) {
     debug_assert!(
-        sent != Err(switchboard_reactor::SendError::Full),
+        sent != Err(SendError::Full),
         "a peer with so many answers waiting is not read from"
     );
 }
@@ -292,10 +341,6 @@ impl Handler for Desk<'_> {
                 connections_max,
             });
             return;
-        }
-        if self.options.endpoint.transport() == Transport::Tcp {
-            // Answers go out at once. A connection that is gone already tells that when it is read.
-            drop(socket.set(opt::NoDelay, true));
         }
         if matches!(self.options.answer, Answer::Exec(_)) {
             self.hand_over(socket, peer);
@@ -313,9 +358,9 @@ impl Handler for Desk<'_> {
     }
 
     fn ended(&mut self, reactor: &mut Reactor, source: Token) {
-        let guest = self.guests.get(&source);
-        let decoder = guest.and_then(|guest| guest.decoder.as_ref());
-        match decoder.map_or(Ok(()), FrameDecoder::end) {
+        let guest = self.guests.get(source);
+        let frames = guest.and_then(|guest| guest.frames.as_ref());
+        match frames.map_or(Ok(()), |frames| frames.decoder.end()) {
             Ok(()) => reactor.finish(source, FINISH_LIMIT),
             Err(cause) => self.refuse(reactor, source, cause),
         }
@@ -323,12 +368,12 @@ impl Handler for Desk<'_> {
 
     fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
         let Some(Guest {
-            peer, is_refused, ..
-        }) = self.guests.remove(&source)
+            name, is_refused, ..
+        }) = self.guests.remove(source)
         else {
             return;
         };
-        let peer = &peer;
+        let peer = &name.peer();
         match why {
             _ if is_refused => {}
             Closed::Failed(cause) => self.audience.notice(&Notice::Broken {
@@ -350,19 +395,20 @@ impl Handler for Desk<'_> {
     }
 
     fn drained(&mut self, reactor: &mut Reactor, source: Token) {
-        let Some(guest) = self.guests.get_mut(&source) else {
+        let Some(guest) = self.guests.get_mut(source) else {
             return;
         };
         if !core::mem::take(&mut guest.is_paused) {
             return;
         }
-        let rest = core::mem::take(&mut guest.rest);
-        if !rest.is_empty() {
+        let frames = guest.frames.as_mut();
+        let rest = frames.map(|frames| core::mem::take(&mut frames.rest));
+        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
             self.take_frames(reactor, source, &rest);
         }
         if self
             .guests
-            .get(&source)
+            .get(source)
             .is_some_and(|guest| !guest.is_paused)
         {
             reactor.resume(source);
@@ -370,7 +416,7 @@ impl Handler for Desk<'_> {
     }
 
     fn timer(&mut self, reactor: &mut Reactor, _tag: u64) {
-        for token in core::mem::take(&mut self.guests).into_keys() {
+        for token in core::mem::take(&mut self.guests).tokens() {
             reactor.close(token);
         }
         self.children.end(true);

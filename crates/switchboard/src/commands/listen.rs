@@ -42,7 +42,7 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 Examples:
   switchboard listen tcp://127.0.0.1:7000                 show what arrives
-  switchboard listen tcp://127.0.0.1:0 --echo             a free port; send everything back
+  switchboard listen tcp://127.0.0.1:0 --echo --quiet     a free port; send everything back
   switchboard listen udp://[::1]:9000 --reply pong        answer each datagram
   switchboard listen unix:///tmp/up.sock --exec 'tr a-z A-Z'
   switchboard listen tcp://127.0.0.1:8001 --framed        one line for each frame
@@ -68,6 +68,10 @@ pub(crate) struct Args {
     /// The variable SWITCHBOARD_PEER tells the command who is there. What arrives is not shown.
     #[arg(long, value_name = "CMD", conflicts_with = "framed")]
     exec: Option<OsString>,
+
+    /// Show nothing of what arrives
+    #[arg(long, short)]
+    quiet: bool,
 
     /// Take streams apart by frames: a 4-byte little-endian length, then that many bytes
     #[arg(long)]
@@ -121,7 +125,9 @@ impl Args {
         }
         let out = RawOutput::new()?;
         let kept = Vec::new();
-        if io::stdout().is_terminal() {
+        if self.quiet || out.is_null() {
+            listener.run(&mut Nobody)
+        } else if io::stdout().is_terminal() {
             listener.run(&mut Screen { out, kept })
         } else {
             listener.run(&mut Pipe { out, kept })
@@ -227,6 +233,25 @@ impl Audience for Pipe {
 
     fn flush(&mut self) -> io::Result<()> {
         write_kept(&mut self.out, &mut self.kept, 0)
+    }
+
+    fn notice(&mut self, notice: &Notice<'_>) {
+        if !notice.is_ordinary() {
+            tell(notice);
+        }
+    }
+}
+
+/// Nobody reads: only trouble is told.
+struct Nobody;
+
+impl Audience for Nobody {
+    fn piece(&mut self, _: &Peer, _: Piece<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     fn notice(&mut self, notice: &Notice<'_>) {
