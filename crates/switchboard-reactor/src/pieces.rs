@@ -160,6 +160,11 @@ impl Outbox {
         self.is_empty() || self.bytes.saturating_add(len + PIECE_BYTES) <= self.bytes_max
     }
 
+    /// Whether one piece of `len` bytes is within the limit.
+    pub(crate) const fn would_hold(&self, len: usize) -> bool {
+        len.saturating_add(PIECE_BYTES) <= self.bytes_max
+    }
+
     /// Appends a piece, or refuses it where it would pass the limit.
     #[must_use]
     pub(crate) fn push(&mut self, pool: &mut Pool, piece: Piece) -> bool {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::handler::SendError;
 use crate::mailbox::{Receiver, Sender, mailbox};
-use crate::pieces::{Piece, Pool};
+use crate::pieces::{PIECE_BYTES, Piece, Pool};
 use crate::slots::{Due, Finishing, Slots, Source, SourceKind, Stream, Token};
 use crate::timers::{TimerId, Timers};
 use readiness::Readiness;
@@ -54,12 +54,24 @@ pub struct Reactor {
     borrowers: Vec<Token>,
     /// Where that lies in memory; empty while there is no such thing.
     lent: Range<usize>,
+    /// Whom it came from.
+    shown: Option<Token>,
+    /// What of it goes back there, if nothing else waits for that peer.
+    echo: Option<Echo>,
     /// Connections that failed inside a call of the handler, to be told outside of it.
     failed: Vec<(Token, Error)>,
     /// Lent to each read in turn, hence empty while the handler looks at what was read.
     buffer: Vec<u8>,
     running: bool,
     stopped: bool,
+}
+
+/// A part of what was read last, on its way back.
+#[derive(Debug)]
+struct Echo {
+    token: Token,
+    start: usize,
+    len: usize,
 }
 
 impl Reactor {
@@ -78,6 +90,8 @@ impl Reactor {
             dirty: Vec::new(),
             borrowers: Vec::new(),
             lent: 0..0,
+            shown: None,
+            echo: None,
             failed: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX],
             running: false,
@@ -204,7 +218,10 @@ impl Reactor {
     #[must_use]
     pub fn outbox_bytes(&self, token: Token) -> usize {
         match self.slots.get(token).map(|source| &source.kind) {
-            Some(SourceKind::Stream(stream)) => stream.outbox.bytes(),
+            Some(SourceKind::Stream(stream)) => match &self.echo {
+                Some(echo) if echo.token == token => echo.len + PIECE_BYTES,
+                _ => stream.outbox.bytes(),
+            },
             _ => 0,
         }
     }
@@ -242,26 +259,37 @@ impl Reactor {
         token: Token,
         bytes: &[u8],
     ) -> core::result::Result<(), SendError> {
+        // Nothing else can lie there while the handler looks at it.
+        let start = bytes.as_ptr().addr().wrapping_sub(self.lent.start);
+        if start >= self.lent.len() {
+            return self.send_copy(token, bytes);
+        }
+        let len = bytes.len();
+        match &mut self.echo {
+            None if self.shown == Some(token) => {
+                let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+                if stream.finishing.is_none() && stream.outbox.is_empty() && !stream.records {
+                    self.echo = Some(Echo { token, start, len });
+                    return Ok(());
+                }
+            }
+            Some(echo) if echo.token == token && echo.start + echo.len == start => {
+                let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+                if stream.finishing.is_none() && stream.outbox.would_hold(echo.len + len) {
+                    echo.len += len;
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        self.send_lent(token, start, bytes)
+    }
+
+    fn send_copy(&mut self, token: Token, bytes: &[u8]) -> core::result::Result<(), SendError> {
         if !self.make_room(token, bytes.len())? {
             return Ok(());
         }
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-        // Nothing else can lie there while the handler looks at it.
-        let begin = bytes.as_ptr().addr();
-        if self.lent.contains(&begin) && !stream.records {
-            let start = begin - self.lent.start;
-            let piece = Piece::Lent {
-                start,
-                len: bytes.len(),
-            };
-            if !stream.outbox.push(&mut self.pool, piece) {
-                return Err(SendError::Full);
-            }
-            if !core::mem::replace(&mut stream.lent, true) {
-                self.borrowers.push(token);
-            }
-            return Ok(());
-        }
         if !stream.outbox.has_room(bytes.len()) {
             return Err(SendError::Full);
         }
@@ -270,6 +298,35 @@ impl Reactor {
             return Err(SendError::Full);
         }
         self.mark(token);
+        Ok(())
+    }
+
+    fn send_lent(
+        &mut self,
+        token: Token,
+        start: usize,
+        bytes: &[u8],
+    ) -> core::result::Result<(), SendError> {
+        let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+        if stream.records {
+            return self.send_copy(token, bytes);
+        }
+        if !self.make_room(token, bytes.len())? {
+            return Ok(());
+        }
+        let len = bytes.len();
+        self.lend(token, Piece::Lent { start, len })
+    }
+
+    /// Puts a lent piece into an outbox, to be settled when the handler returns.
+    fn lend(&mut self, token: Token, piece: Piece) -> core::result::Result<(), SendError> {
+        let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+        if !stream.outbox.push(&mut self.pool, piece) {
+            return Err(SendError::Full);
+        }
+        if !core::mem::replace(&mut stream.lent, true) {
+            self.borrowers.push(token);
+        }
         Ok(())
     }
 
@@ -283,6 +340,11 @@ impl Reactor {
         if len == 0 {
             return Ok(false);
         }
+        if let Some(Echo { start, len, .. }) = self.echo.take_if(|echo| echo.token == token) {
+            // It is no longer alone. An empty outbox takes any piece.
+            self.lend(token, Piece::Lent { start, len })?;
+        }
+        let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
         if !stream.outbox.has_room(len)
             && let Err(error) = write::flush(stream, &mut self.pool, &[])
         {

@@ -257,8 +257,11 @@ impl<'a> Desk<'a> {
     }
 
     fn pause_if_full(&mut self, reactor: &mut Reactor, token: Token) {
-        if let Some(guest) = self.guests.get_mut(token)
-            && (reactor.outbox_bytes(token) > ANSWER_BYTES_MAX || guest.has_rest())
+        let is_full = reactor.outbox_bytes(token) > ANSWER_BYTES_MAX;
+        let has_frames = self.options.frame_bytes_max.is_some();
+        if (is_full || has_frames)
+            && let Some(guest) = self.guests.get_mut(token)
+            && (is_full || guest.has_rest())
         {
             guest.is_paused = true;
             reactor.pause(token);

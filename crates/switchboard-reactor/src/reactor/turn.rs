@@ -191,8 +191,18 @@ impl Reactor {
     ) -> Option<Result<()>> {
         let begin = bytes.as_ptr().addr();
         self.lent = begin..begin + bytes.len();
+        self.shown = Some(token);
         handler.received(self, token, bytes);
         self.lent = 0..0;
+        self.shown = None;
+        if let Some(echo) = self.echo.take() {
+            let outcome = self.send_back(&echo, bytes);
+            return if self.borrowers.is_empty() {
+                outcome
+            } else {
+                self.settle(token, bytes).or(outcome)
+            };
+        }
         if self.borrowers.is_empty() {
             return None;
         }

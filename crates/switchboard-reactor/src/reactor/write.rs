@@ -4,15 +4,33 @@ use std::io::IoSlice;
 
 use berkeley::{MsgFlags, Result, Shutdown};
 
-use super::Reactor;
+use super::{Echo, Reactor};
 use crate::handler::Handler;
-use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Pool};
-use crate::slots::{Stream, Token};
+use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
+use crate::slots::{SourceKind, Stream, Token};
 
 /// Bytes after which nothing more is written to one connection in this turn.
 const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
 
 impl Reactor {
+    /// Writes what goes back where it came from; copies what the peer has no room for.
+    pub(super) fn send_back(&mut self, echo: &Echo, lent: &[u8]) -> Option<Result<()>> {
+        let stream = self.slots.stream_mut(echo.token)?;
+        let bytes = lent.get(echo.start..echo.start + echo.len)?;
+        let sent = match stream.socket.send(bytes, MsgFlags::NONE) {
+            Ok(len) => len,
+            Err(error) if error.is_would_block() => 0,
+            Err(error) => return Some(Err(error)),
+        };
+        if let Some(rest @ [_, ..]) = bytes.get(sent..) {
+            let rest = Piece::Shared(self.pool.copy(rest));
+            // Nothing else waits, and an empty outbox takes any piece.
+            debug_assert!(stream.outbox.is_empty());
+            let _fits = stream.outbox.push(&mut self.pool, rest);
+        }
+        Some(Ok(()))
+    }
+
     /// Takes back what the handler has sent of what it was shown: what goes back to the same
     /// connection is written, everything else is copied. Answers how the writing went.
     pub(super) fn settle(&mut self, source: Token, lent: &[u8]) -> Option<Result<()>> {
@@ -72,26 +90,32 @@ impl Reactor {
 
     /// What follows when a connection was written to.
     fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
-        let Some(stream) = self.slots.stream_mut(token) else {
+        let Some(source) = self.slots.get_mut(token) else {
             return;
         };
-        if !stream.outbox.is_empty() {
-            // Either the peer is slow, or it was enough for one turn: both go on when there is
-            // room.
-            stream.blocked = true;
+        let SourceKind::Stream(stream) = &mut source.kind else {
+            return;
+        };
+        // Either the peer is slow, or it was enough for one turn: both go on when there is room.
+        let is_left = !stream.outbox.is_empty();
+        stream.blocked |= is_left;
+        let is_finishing = stream.finishing.is_some();
+        if !is_left
+            && let Some(finishing) = &mut stream.finishing
+            && !core::mem::replace(&mut finishing.shut, true)
+        {
+            // A peer that is gone already has no use for our end.
+            drop(stream.socket.shutdown(Shutdown::WRITE));
+        }
+        if source.wanted() != source.watched {
             self.rewatch(token);
+        }
+        if is_left {
             return;
         }
-        if let Some(finishing) = &mut stream.finishing {
-            if !finishing.shut {
-                finishing.shut = true;
-                // A peer that is gone already has no use for our end.
-                drop(stream.socket.shutdown(Shutdown::WRITE));
-            }
-            self.rewatch(token);
+        if is_finishing {
             self.close_if_finished(handler, token);
         } else {
-            self.rewatch(token);
             handler.drained(self, token);
         }
     }

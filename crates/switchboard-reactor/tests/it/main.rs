@@ -18,6 +18,7 @@ mod listeners;
 mod mailboxes;
 mod pausing;
 mod records;
+mod slices;
 mod streams;
 mod support;
 mod timers;
