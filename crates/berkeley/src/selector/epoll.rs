@@ -62,8 +62,14 @@ impl Epoll {
 
     fn add(&self, table: &mut Change<'_>, fd: RawFd, key: Key, events: u32) -> Result<()> {
         let entry = table.next(fd, events);
-        self.control(libc::EPOLL_CTL_ADD, fd, entry)
-            .map_err(failed)?;
+        let added = match self.control(libc::EPOLL_CTL_ADD, fd, entry) {
+            // Left there by a descriptor that was closed too early and had the same number.
+            Err(Errno::EEXIST) if table.get(fd).is_none() => {
+                self.control(libc::EPOLL_CTL_MOD, fd, entry)
+            }
+            answer => answer,
+        };
+        added.map_err(failed)?;
         table.put(fd, key, entry);
         Ok(())
     }

@@ -22,8 +22,8 @@ pub struct SelectorKey<F, T> {
 /// A selector together with the files that it watches and something of the caller's beside each,
 /// as the classes of Python's `selectors` module are.
 ///
-/// The files are known by their descriptors. Since the map has them in its hands, none is closed
-/// before it is unregistered.
+/// The files are known by their descriptors' numbers. Since the map has them in its hands, none is
+/// closed before it is unregistered; give it references where somebody else needs the files too.
 ///
 /// ```
 /// use berkeley::selector::{Interest, SelectorMap};
@@ -80,11 +80,12 @@ impl<F: AsFd, T> SelectorMap<F, T> {
         self.selector.as_ref()
     }
 
-    /// Watches a file as long as something is the case ([`Trigger::Level`]).
+    /// Watches a file as long as something is the case ([`Trigger::Level`]); answers the number
+    /// of its descriptor.
     ///
     /// # Errors
     /// As [`Selector::register`]; the file is dropped then.
-    pub fn register(&mut self, file: F, interest: Interest, data: T) -> Result<()> {
+    pub fn register(&mut self, file: F, interest: Interest, data: T) -> Result<RawFd> {
         let fd = file.as_fd();
         let number = fd.as_raw_fd();
         self.selector
@@ -95,20 +96,18 @@ impl<F: AsFd, T> SelectorMap<F, T> {
             data,
         };
         self.keys.insert(number, entry);
-        Ok(())
+        Ok(number)
     }
 
     /// Changes what a file is watched for and what is kept beside it; answers what was.
     ///
     /// # Errors
     /// `ENOENT` if it is not watched; else as [`Selector::modify`].
-    pub fn modify(&mut self, file: &impl AsFd, interest: Interest, data: T) -> Result<T> {
-        let fd = file.as_fd();
-        let Some(entry) = self.keys.get_mut(&fd.as_raw_fd()) else {
-            return Err(unknown());
-        };
+    pub fn modify(&mut self, fd: RawFd, interest: Interest, data: T) -> Result<T> {
+        let entry = self.keys.get_mut(&fd).ok_or_else(unknown)?;
+        let file = entry.file.as_fd();
         self.selector
-            .modify(fd, key(fd.as_raw_fd()), interest, Trigger::Level)?;
+            .modify(file, key(fd), interest, Trigger::Level)?;
         entry.interest = interest;
         Ok(core::mem::replace(&mut entry.data, data))
     }
@@ -117,13 +116,12 @@ impl<F: AsFd, T> SelectorMap<F, T> {
     ///
     /// # Errors
     /// `ENOENT` if it is not watched.
-    pub fn unregister(&mut self, file: &impl AsFd) -> Result<SelectorKey<F, T>> {
-        let number = file.as_fd().as_raw_fd();
-        let entry = self.keys.remove(&number).ok_or_else(unknown)?;
-        match self.selector.unregister(file.as_fd()) {
+    pub fn unregister(&mut self, fd: RawFd) -> Result<SelectorKey<F, T>> {
+        let entry = self.keys.remove(&fd).ok_or_else(unknown)?;
+        match self.selector.unregister(entry.file.as_fd()) {
             // A socket that was closed in its place is forgotten already.
             Err(error) if !matches!(error.errno(), Some(Errno::ENOENT | Errno::EBADF)) => {
-                self.keys.insert(number, entry);
+                self.keys.insert(fd, entry);
                 Err(error)
             }
             _ => Ok(entry),
@@ -148,8 +146,8 @@ impl<F: AsFd, T> SelectorMap<F, T> {
 
     /// What is kept of a file.
     #[must_use]
-    pub fn key(&self, file: &impl AsFd) -> Option<&SelectorKey<F, T>> {
-        self.keys.get(&file.as_fd().as_raw_fd())
+    pub fn key(&self, fd: RawFd) -> Option<&SelectorKey<F, T>> {
+        self.keys.get(&fd)
     }
 
     /// All that is watched, by the descriptors' numbers.
