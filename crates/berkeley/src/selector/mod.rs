@@ -79,6 +79,7 @@ use std::os::fd::BorrowedFd;
 
 pub use epoll::Epoll;
 pub(crate) use epoll::wait_once;
+pub use io_uring::IoUring;
 pub use map::{SelectorKey, SelectorMap};
 pub(crate) use patience::Patience;
 pub use poll::Poll;
@@ -387,17 +388,14 @@ impl Backend {
     /// Makes a selector of this kind.
     ///
     /// # Errors
-    /// `EMFILE` when descriptors have run out; [`Error::Unsupported`] for a back end that this
-    /// build does not have.
+    /// `EMFILE` when descriptors have run out; [`Error::Unsupported`] for `io-uring` where the
+    /// kernel is older than Linux 6.1, or forbids it.
     pub fn open(self) -> Result<Box<dyn Selector>> {
         match self {
             Self::Select => Ok(Box::new(Select::new()?)),
             Self::Poll => Ok(Box::new(Poll::new()?)),
             Self::Epoll => Ok(Box::new(Epoll::new()?)),
-            Self::IoUring => Err(Error::Unsupported(
-                "io-uring is not available yet in this version: choose epoll, poll or select"
-                    .into(),
-            )),
+            Self::IoUring => Ok(Box::new(IoUring::new()?)),
         }
     }
 }

@@ -100,6 +100,8 @@
 mod descriptors;
 mod ring;
 
+pub(crate) use ring::not_opened;
+
 pub use descriptors::Descriptors;
 pub use ring::{
     Buffers, Completion, ENTRIES_MAX, Group, Outcome, PIECES_MAX, Ring, RingOptions, SendId,

@@ -601,13 +601,13 @@ const PARTS: [(Interest, u8); 4] = [
 ];
 
 /// Why there is no ring, in words that say what to do.
-fn not_opened(errno: Errno) -> Error {
+pub(crate) fn not_opened(errno: Errno) -> Error {
     let why = match errno {
         Errno::ENOSYS => "this kernel has no io_uring, or a sandbox hides it",
         Errno::EPERM | Errno::EACCES => {
             "io_uring is forbidden here, by kernel.io_uring_disabled or a seccomp filter"
         }
-        Errno::EINVAL => "io_uring completions need Linux 6.1",
+        Errno::EINVAL => "io_uring needs Linux 6.1 here",
         errno => return Error::os("io_uring_setup", errno),
     };
     Error::Unsupported(format!("{why} ({errno}): use a selector"))

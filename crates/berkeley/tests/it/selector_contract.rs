@@ -17,7 +17,12 @@ use crate::support::{PATIENCE, assert_takes, listener, receive, tcp, tcp_pair, u
 /// high for `select`, and for reading by those others.
 pub(crate) static NUMBERS: RwLock<()> = RwLock::new(());
 
-pub(crate) const BACKENDS: [Backend; 3] = [Backend::Epoll, Backend::Poll, Backend::Select];
+pub(crate) const BACKENDS: [Backend; 4] = [
+    Backend::Epoll,
+    Backend::IoUring,
+    Backend::Poll,
+    Backend::Select,
+];
 
 /// True for those that can tell a beginning.
 pub(crate) fn has_edges(backend: Backend) -> bool {
@@ -509,7 +514,7 @@ fn of_more_ready_descriptors_than_one_report_holds_all_are_told() {
     let many: Vec<OwnedFd> = (0..COUNT)
         .map(|_| waker.as_fd().try_clone_to_owned().unwrap())
         .collect();
-    for backend in [Backend::Epoll, Backend::Poll] {
+    for backend in [Backend::Epoll, Backend::IoUring, Backend::Poll] {
         for trigger in [Trigger::Level, Trigger::OneShot] {
             let selector = backend.open().unwrap();
             for (fd, key) in many.iter().zip(0..) {
@@ -541,7 +546,7 @@ fn thousands_of_registrations_come_and_go() {
     let _all = NUMBERS.write().unwrap_or_else(|error| error.into_inner());
     berkeley::raise_descriptor_limit().unwrap();
     let waker = Waker::new().unwrap();
-    for (backend, count) in BACKENDS.into_iter().zip([3000, 3000, 800]) {
+    for (backend, count) in BACKENDS.into_iter().zip([3000, 3000, 3000, 800]) {
         let many: Vec<OwnedFd> = (0..count)
             .map(|_| waker.as_fd().try_clone_to_owned().unwrap())
             .collect();
@@ -637,5 +642,4 @@ fn a_back_end_has_a_name_and_is_found_by_it() {
     }
     let error = "kqueue".parse::<Backend>().unwrap_err();
     assert!(error.to_string().contains("kqueue"), "{error}");
-    assert_unsupported(Backend::IoUring.open().map(drop));
 }

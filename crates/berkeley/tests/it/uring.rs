@@ -82,7 +82,10 @@ pub(crate) fn assert_received_error(completion: &Completion, errno: Errno) {
     assert!(!completion.more);
 }
 
-const NONE: [Socket; 0] = [];
+/// For rings that have nothing to ask for.
+pub(crate) fn none() -> &'static [Socket] {
+    &[]
+}
 
 #[test]
 fn a_receive_goes_on_until_the_end_of_the_stream() {
@@ -333,16 +336,16 @@ fn a_raised_waker_ends_a_wait_and_works_again() {
     let Some(mut ring) = ring() else { return };
     let waker = ring.waker();
     waker.raise();
-    assert!(matches!(next(&mut ring, &NONE[..]).outcome, Outcome::Woken));
+    assert!(matches!(next(&mut ring, none()).outcome, Outcome::Woken));
     for _ in 0..3 {
         let raiser = waker.clone();
         let thread = thread::spawn(move || raiser.raise());
-        assert!(matches!(next(&mut ring, &NONE[..]).outcome, Outcome::Woken));
+        assert!(matches!(next(&mut ring, none()).outcome, Outcome::Woken));
         thread.join().unwrap();
         waker.raise();
         waker.raise();
-        assert!(matches!(next(&mut ring, &NONE[..]).outcome, Outcome::Woken));
-        assert!(now(&mut ring, &NONE[..]).is_empty());
+        assert!(matches!(next(&mut ring, none()).outcome, Outcome::Woken));
+        assert!(now(&mut ring, none()).is_empty());
     }
 }
 
@@ -351,7 +354,7 @@ fn a_wait_ends_at_its_limit_and_never_before() {
     let Some(mut ring) = ring() else { return };
     for limit in [Duration::from_millis(20), Duration::from_micros(300)] {
         assert_takes(limit, || {
-            ring.wait(&NONE[..], Some(limit)).unwrap();
+            ring.wait(none(), Some(limit)).unwrap();
             assert!(ring.next().is_none());
         });
     }
@@ -400,11 +403,11 @@ fn what_was_prepared_for_a_key_without_a_descriptor_is_forgotten() {
     ring.send(Key(5), piece.clone());
     ring.accept(Key(5), &server);
     assert_eq!(ring.sends(), 1);
-    assert!(now(&mut ring, &NONE[..]).is_empty());
+    assert!(now(&mut ring, none()).is_empty());
     assert_eq!(ring.sends(), 0);
     assert!(piece.is_unique());
     ring.cancel_accept(Key(5));
-    assert!(now(&mut ring, &NONE[..]).is_empty());
+    assert!(now(&mut ring, none()).is_empty());
 }
 
 #[test]
@@ -418,7 +421,7 @@ fn a_key_that_is_too_long_fails_every_operation() {
     ring.send_copy(key, b"x");
     ring.poll(key, Interest::READABLE);
     ring.accept(key, &server);
-    let told = now(&mut ring, &NONE[..]);
+    let told = now(&mut ring, none());
     assert_eq!(told.len(), 5);
     for completion in told {
         let errno = match completion.outcome {
@@ -446,7 +449,7 @@ fn a_ring_belongs_to_the_thread_that_waits_first() {
     })
     .join()
     .unwrap();
-    let error = ring.wait(&NONE[..], Some(Duration::ZERO)).unwrap_err();
+    let error = ring.wait(none(), Some(Duration::ZERO)).unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error:?}");
 }
 

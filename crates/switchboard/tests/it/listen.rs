@@ -90,12 +90,6 @@ fn every_selector_serves_many_peers_at_once() {
 }
 
 #[test]
-fn a_selector_that_is_not_built_yet_is_an_error_that_says_so() {
-    let told = run(&["listen", "tcp://127.0.0.1:0", "--mux", "io-uring"]);
-    told.failed_with(&["io-uring", "available"]);
-}
-
-#[test]
 fn each_connection_gets_a_program_of_its_own() {
     let (_program, endpoint) = listen(&["tcp://127.0.0.1:0", "--exec", "cat"]);
     let mut first = wire::open(address(&endpoint)).unwrap();

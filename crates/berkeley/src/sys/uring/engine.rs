@@ -4,22 +4,19 @@ use core::mem::ManuallyDrop;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
-use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use io_uring::types::{self, CancelBuilder, SubmitArgs, Timespec};
-use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+use io_uring::types::{self, CancelBuilder};
+use io_uring::{cqueue, opcode, squeue};
 
 use super::buffers::{Buffer, Filled, Group};
+use super::number;
+use super::queue::Queue;
 use super::sends::{Done, Piece, Sends};
 use super::tag::{self, Tag};
-use super::{ENTER_EXT_ARG, ENTER_GETEVENTS, errno_of, number};
 use crate::errno::Errno;
 use crate::selector::Key;
 use crate::uring::Descriptors;
-
-/// How often a submission is tried that the kernel has no memory for.
-const SUBMIT_TRIES_MAX: u32 = 1000;
 
 /// How long a ring that is dropped waits for what was under way. All of it was cancelled by then;
 /// only the network can keep a zero-copy send longer.
@@ -81,48 +78,19 @@ pub(crate) struct Abilities {
 }
 
 pub(crate) struct Engine {
-    io: IoUring,
+    queue: Queue,
     /// Not dropped but by `drop`, which may have to leave them to the kernel.
     groups: ManuallyDrop<Vec<Group>>,
     sends: ManuallyDrop<Sends>,
     /// Operations under way by which the kernel reads or writes memory of ours.
     in_flight: usize,
-    /// Whose it is: the thread that used it first.
-    thread: Option<ThreadId>,
-    /// The kernel did not take what was laid out for it. It must never get it later, when the
-    /// descriptors may be others'.
-    is_broken: bool,
     pub(crate) abilities: Abilities,
 }
 
 impl Engine {
-    /// Opens a ring. It starts disabled, so that it can be used by another thread than the one
-    /// that made it.
     pub(crate) fn new(entries: u32, completions: u32) -> Result<Self, Errno> {
-        let build = |without_array: bool| {
-            let mut builder = IoUring::builder();
-            builder
-                .dontfork()
-                .setup_single_issuer()
-                .setup_defer_taskrun()
-                .setup_submit_all()
-                .setup_cqsize(completions)
-                .setup_clamp()
-                .setup_r_disabled();
-            if without_array {
-                builder.setup_no_sqarray();
-            }
-            builder.build(entries).map_err(|error| errno_of(&error))
-        };
-        // Kernels before 6.6 know no ring without the array of indices.
-        let io = match build(true) {
-            Err(Errno::EINVAL) => build(false)?,
-            other => other?,
-        };
-        let mut probe = Probe::new();
-        io.submitter()
-            .register_probe(&mut probe)
-            .map_err(|error| errno_of(&error))?;
+        let queue = Queue::open(entries, completions)?;
+        let probe = queue.probe()?;
         let abilities = Abilities {
             // They came with Linux 6.12, but up to 6.15 completions of several operations could
             // come in another order than they had filled a buffer. `IORING_OP_PIPE` came with
@@ -131,23 +99,21 @@ impl Engine {
             zero_copy: probe.is_supported(opcode::SendMsgZc::CODE),
         };
         Ok(Self {
-            io,
+            queue,
             groups: ManuallyDrop::new(Vec::new()),
             sends: ManuallyDrop::new(Sends::default()),
             in_flight: 0,
-            thread: None,
-            is_broken: false,
             abilities,
         })
     }
 
     /// False in a thread other than that which used the ring first.
     pub(crate) fn is_own_thread(&self) -> bool {
-        self.thread.is_none_or(|own| own == thread::current().id())
+        self.queue.is_own_thread()
     }
 
     pub(crate) fn has_completions(&mut self) -> bool {
-        !self.io.completion().is_empty()
+        self.queue.has_completions()
     }
 
     /// Adds a group of buffers, and answers its number.
@@ -158,7 +124,7 @@ impl Engine {
         }
         let id = u8::try_from(id).map_err(|_| Errno::ENOSPC)?;
         let mut group = Group::new(count, len)?;
-        group.register(&self.io.submitter(), u16::from(id), shared)?;
+        group.register(&self.queue.submitter(), u16::from(id), shared)?;
         self.groups.push(group);
         Ok(id)
     }
@@ -219,10 +185,7 @@ impl Engine {
         limit: Option<Duration>,
         mut lost: impl FnMut(Prepared),
     ) -> Result<(), Errno> {
-        if self.is_broken {
-            return Err(Errno::EBADFD);
-        }
-        self.enable()?;
+        self.queue.begin()?;
         while let Some(next) = prepared.pop_front() {
             let fd = match next.work {
                 Work::Cancel { .. } | Work::Wake => Some(waker),
@@ -242,30 +205,17 @@ impl Engine {
             ));
         }
         let min = u32::from(limit != Some(Duration::ZERO) && !self.has_completions());
-        self.enter(min, limit)
+        self.queue.enter(min, limit)
     }
 
-    fn enable(&mut self) -> Result<(), Errno> {
-        if self.thread.is_none() {
-            let answer = self.io.submitter().register_enable_rings();
-            answer.map_err(|error| errno_of(&error))?;
-            self.thread = Some(thread::current().id());
-        }
-        Ok(())
-    }
-
-    /// Puts an entry into the queue. The descriptor in it must stay open until the next `enter`
-    /// has returned, and its memory until its completion.
+    /// Puts an entry into the queue that `entry` or `end_all` made. Whoever calls this enters
+    /// before the descriptor in it may be closed.
     fn lay_out(&mut self, entry: &squeue::Entry) -> Result<(), Errno> {
         // SAFETY: the memory of the entry belongs to `groups` or `sends`, which keep it until the
         // completion; if that never comes, `drop` leaves it to the kernel. The descriptor is
-        // borrowed by `submit`, which enters before it returns.
-        if unsafe { self.io.submission().push(entry) }.is_ok() {
-            return Ok(());
-        }
-        self.enter(0, None)?;
-        // SAFETY: as above.
-        unsafe { self.io.submission().push(entry) }.map_err(|_| Errno::EBUSY)
+        // borrowed by `submit`, which enters before it returns; a queue that fails to be handed
+        // over never is.
+        unsafe { self.queue.push(entry) }
     }
 
     fn entry(&mut self, prepared: Prepared, fd: types::Fd) -> Option<squeue::Entry> {
@@ -305,57 +255,9 @@ impl Engine {
         Some(entry)
     }
 
-    /// Hands the queue over and runs what is due in the kernel, waiting for `min` completions.
-    fn enter(&mut self, min: u32, limit: Option<Duration>) -> Result<(), Errno> {
-        let time = limit.map(|limit| {
-            Timespec::new()
-                .sec(limit.as_secs())
-                .nsec(limit.subsec_nanos())
-        });
-        let args = match &time {
-            Some(time) => SubmitArgs::new().timespec(time),
-            None => SubmitArgs::new(),
-        };
-        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
-        let mut tries = 0;
-        loop {
-            let left = self.io.submission().len();
-            let count = u32::try_from(left).unwrap_or(u32::MAX);
-            let submitter = self.io.submitter();
-            // SAFETY: `args` and the time in it live for the call; the entries that are handed
-            // over were laid out by `lay_out`, whose conditions are these.
-            match unsafe { submitter.enter(count, min, flags, Some(&args)) } {
-                Ok(taken) if taken >= left => return Ok(()),
-                // A part was taken, so the kernel goes on with the rest.
-                Ok(1..) => {}
-                answer => {
-                    let errno = answer.map_or_else(|error| errno_of(&error), |_| Errno::EAGAIN);
-                    if left == 0 {
-                        return match errno {
-                            // The end of the limit, a signal, or a queue that is full of
-                            // completions to be taken: for the caller to look.
-                            Errno::ETIME | Errno::EINTR | Errno::EBUSY => Ok(()),
-                            errno => Err(errno),
-                        };
-                    }
-                    tries += 1;
-                    let passes = matches!(
-                        errno,
-                        Errno::EAGAIN | Errno::EBUSY | Errno::EINTR | Errno::ENOMEM
-                    );
-                    if !passes || tries > SUBMIT_TRIES_MAX {
-                        self.is_broken = true;
-                        return Err(errno);
-                    }
-                    thread::yield_now();
-                }
-            }
-        }
-    }
-
     /// The next completion, if there is one.
     pub(crate) fn pop(&mut self) -> Option<Reaped> {
-        let entry = self.io.completion().next()?;
+        let entry = self.queue.pop()?;
         let (result, flags) = (entry.result(), entry.flags());
         let (tag, detail, rest) = tag::split(entry.user_data());
         let more = cqueue::more(flags);
@@ -425,7 +327,7 @@ impl Engine {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let min = u32::from(self.in_flight > 0 && !left.is_zero());
-            if self.enter(min, Some(left)).is_err() {
+            if self.queue.enter(min, Some(left)).is_err() {
                 return;
             }
             while self.pop().is_some() {}
@@ -438,7 +340,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if self.thread.is_some() && !self.is_broken && self.is_own_thread() {
+        if self.queue.is_usable() {
             self.end_all();
         }
         // Descriptors that were accepted meanwhile are closed.

@@ -7,6 +7,8 @@
 
 pub(crate) mod buffers;
 pub(crate) mod engine;
+pub(crate) mod polls;
+mod queue;
 pub(crate) mod sends;
 pub(crate) mod tag;
 
