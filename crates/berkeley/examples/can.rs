@@ -4,9 +4,14 @@
 //! `ip link add dev vcan0 type vcan && ip link set up vcan0`. It says so where the kernel has no
 //! CAN, or where there is no such bus.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use std::env;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use berkeley::interfaces::if_nametoindex;
@@ -18,7 +23,17 @@ use berkeley::{
 const FRAME_BYTES: usize = 16;
 const DATA_AT: usize = 8;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let bus = env::args().nth(1).unwrap_or("vcan0".into());
     let sender = match Socket::new(Family::CAN, Kind::RAW, Protocol::CAN_RAW) {
         Ok(sender) => sender,

@@ -3,14 +3,29 @@
 //!
 //! `cargo run -p berkeley --example descriptor_passing`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::thread;
 
 use berkeley::{Family, Kind, MsgFlags, Result, Socket};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let (giver, taker) = Socket::pair(Family::UNIX, Kind::STREAM)?;
     let (ann, ann_far) = Socket::pair(Family::UNIX, Kind::STREAM)?;
     let (bob, bob_far) = Socket::pair(Family::UNIX, Kind::STREAM)?;

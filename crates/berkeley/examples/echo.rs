@@ -3,15 +3,31 @@
 //! `cargo run -p berkeley --example echo -- 127.0.0.1:0` for IPv4, `'[::1]:0'` for IPv6, and
 //! `'*:0'` for both with one dual-stack socket, which is then called by IPv4.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use berkeley::{
-    ConnectOptions, Endpoint, MsgFlags, Result, ServerOptions, Shutdown, Socket, create_connection,
+    ConnectOptions, Endpoint, Family, MsgFlags, Result, ServerOptions, Shutdown, Socket,
+    create_connection,
 };
+use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, thread};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let place = env::args().nth(1).unwrap_or("127.0.0.1:0".into());
     let mut servers = ServerOptions::new()
         .only_one(true)
@@ -30,11 +46,9 @@ fn main() -> Result<()> {
     let echo = thread::spawn(move || -> Result<()> {
         let (peer, addr) = server.socket().accept()?;
         if let Some(addr) = addr {
-            println!(
-                "called by {} ({:?})",
-                addr.canonical(),
-                server.socket().family()
-            );
+            let family = server.socket().family();
+            let which = if family == Family::INET6 { 6 } else { 4 };
+            println!("called by {}, at an IPv{which} socket", addr.canonical());
         }
         serve(&peer)
     });

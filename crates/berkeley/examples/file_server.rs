@@ -3,15 +3,30 @@
 //!
 //! `cargo run -p berkeley --example file_server -- FILE COPY`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use berkeley::{Deadline, Result, ServerOptions, Socket, Splicer, create_connection};
 use std::fs::File;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, io, thread};
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
     let mut names = env::args().skip(1);
     let (Some(name), Some(copy)) = (names.next(), names.next()) else {
         return Err(io::Error::other("file_server FILE COPY"));

@@ -3,9 +3,14 @@
 //!
 //! `cargo run -p berkeley --example multicast_chat`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use std::net::Ipv4Addr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use berkeley::opt::multicast::Interface;
@@ -17,7 +22,17 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 42, 99);
 const LOOPBACK: Interface = Interface::Addr(Ipv4Addr::LOCALHOST);
 const PEOPLE: [&str; 3] = ["ann", "bob", "eve"];
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut people = Vec::new();
     let mut port = 0;
     for name in PEOPLE {

@@ -3,9 +3,14 @@
 //!
 //! `cargo run -p berkeley --example packet_capture`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use berkeley::interfaces::if_nametoindex;
@@ -20,7 +25,17 @@ const TEXT: &[u8] = b"a datagram that will be seen";
 const TRIES: usize = 100;
 const FRAMES_PER_TRY_MAX: usize = 100;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     // With no protocol it captures nothing before it is bound to its interface.
     let capture = match Socket::new(Family::PACKET, Kind::RAW, Protocol::DEFAULT) {
         Ok(capture) => capture,

@@ -3,11 +3,16 @@
 //!
 //! `cargo run -p berkeley --example selector_server -- epoll`, or `poll`, or `select`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, thread};
 
@@ -22,7 +27,17 @@ const CALLERS: u64 = 3;
 const BYTES: usize = 300_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let backend = env::args().nth(1).unwrap_or(Backend::BEST.to_string());
     let selector = backend.parse::<Backend>()?.open()?;
     let place = Addr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));

@@ -4,13 +4,28 @@
 //! `cargo run -p berkeley --example time_limit -- HOST:PORT 0.5`; without arguments it calls a
 //! server of its own that never answers.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use berkeley::{ConnectOptions, Endpoint, Error, Mode, MsgFlags, Result, create_servers};
 use std::env;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut args = env::args().skip(1);
     let silent = create_servers(&"localhost:0".parse()?)?;
     let place: Endpoint = match (args.next(), silent.first()) {

@@ -3,9 +3,14 @@
 //!
 //! `cargo run -p berkeley --example udp_echo -- 127.0.0.1:0`, or `'[::1]:0'`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, io, thread};
 
@@ -13,7 +18,17 @@ use berkeley::{Family, Kind, Mode, MsgFlags, Protocol, Result, Socket};
 
 const LINES: [&str; 3] = ["one", "two", "three"];
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
     let place = env::args().nth(1).unwrap_or("127.0.0.1:0".into());
     let place: SocketAddr = place.parse().map_err(io::Error::other)?;
     let server = open(place)?;

@@ -3,17 +3,32 @@
 //!
 //! `cargo run -p berkeley --example unix_chat -- /tmp/chat.sock`
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example shows what it does"
+)]
 
 use berkeley::file::TextFile;
 use berkeley::{Deadline, Endpoint, Socket, create_connection, create_servers};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, io, thread};
 
 const PEOPLE: [&str; 3] = ["ann", "bob", "eve"];
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
     let path = env::args().nth(1).unwrap_or("@berkeley-chat".into());
     let place: Endpoint = format!("unix://{path}").parse()?;
     let server = create_servers(&place)?

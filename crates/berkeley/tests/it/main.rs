@@ -22,6 +22,7 @@ mod endpoint;
 mod error_queue;
 mod examples;
 mod exhaustion;
+mod examples_python;
 mod file;
 mod hooks;
 mod inside;
