@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let server = listen(&"127.0.0.1:0".parse()?, false)?;
+    let server = listen(&"127.0.0.1:0".parse()?, true)?;
     let place = server.local_addr()?;
     let caller = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
     caller.connect(&place)?;
