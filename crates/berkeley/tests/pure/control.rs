@@ -133,7 +133,8 @@ proptest! {
         let room: usize = items.iter().map(|item| item.space().unwrap()).sum();
         let control = ControlOut::of(&items).unwrap();
         prop_assert_eq!(control.as_bytes().len(), room);
-        for ((_, kind, found), (sent_kind, sent)) in walk(control.as_bytes()).iter().zip(&payloads) {
+        let found = walk(control.as_bytes());
+        for ((_, kind, found), (sent_kind, sent)) in found.iter().zip(&payloads) {
             prop_assert_eq!((kind, found), (sent_kind, sent));
         }
     }

@@ -25,7 +25,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_come_back_from_the_order_of_the_network(short in any::<u16>(), long in any::<u32>()) {
+    fn numbers_come_back_from_the_networks_order(short in any::<u16>(), long in any::<u32>()) {
         prop_assert_eq!(ntohs(htons(short)), short);
         prop_assert_eq!(ntohl(htonl(long)), long);
         prop_assert_eq!(htons(short).to_ne_bytes(), short.to_be_bytes());
