@@ -15,6 +15,17 @@
 //! | `"r"`, `"w"`, `"rw"` | `makefile().text()` |
 //! | `newline=` | [`Newline`] |
 //! | `errors="strict"`, `"replace"` | [`Utf8`] |
+//! | `buffering=n` | `BufReader::with_capacity(n, makefile())`, `BufWriter` likewise |
+//! | `read(n)` of bytes, of text | [`Read::take`], [`TextReader::read_chars`] |
+//! | `read1(n)`, `readinto(b)` | [`Read::read`], [`Read::read_exact`] |
+//! | `readline()`, `readlines()` | [`BufRead::read_until`], [`TextReader::lines`] |
+//! | `seekable()` is false; a closed file is a `ValueError` | neither compiles |
+//!
+//! The tests hold the same conversations with both. They differ on purpose in four places: a line
+//! that ends in `"\r"` is told at once where Python waits for the next byte ([`Newline`]); text
+//! that is no UTF-8 does not hide the good lines before it; `read1` of a socket that does not wait
+//! says so, where Python's answers with nothing; and [`TextFile::line_buffered`] is one, where
+//! `buffering=1` of a text file sends no line by itself.
 //!
 //! **Who closes.** A view holds the socket: it stays open until the program has dropped its own
 //! handle *and* its last view, in any order, as in Python. `close` of a view says how that went,

@@ -55,6 +55,8 @@ pub struct TextReader<R> {
     line_bytes_max: usize,
     /// The beginning of a line whose end is still to come.
     begun: Vec<u8>,
+    /// What is left in `begun` has its end already.
+    is_whole: bool,
     /// A `"\r"` was the last byte: it has ended a line, or waits for what follows.
     after_cr: bool,
 }
@@ -68,6 +70,7 @@ impl<R: BufRead> TextReader<R> {
             utf8: Utf8::Strict,
             line_bytes_max: LINE_BYTES_MAX,
             begun: Vec::new(),
+            is_whole: false,
             after_cr: false,
         }
     }
@@ -101,6 +104,97 @@ impl<R: BufRead> TextReader<R> {
     /// if the reader does. `InvalidData` for a line that is no UTF-8 or longer than allowed; that
     /// piece of it is gone.
     pub fn read_line(&mut self) -> io::Result<Option<String>> {
+        while !self.is_whole && self.begun.len() <= self.line_bytes_max {
+            if !self.go_on()? {
+                return if self.begun.is_empty() {
+                    Ok(None)
+                } else {
+                    self.finish().map(Some)
+                };
+            }
+        }
+        self.finish().map(Some)
+    }
+
+    /// Appends the next `count` characters to `text`, and answers how many there were; fewer only
+    /// at the end of the stream. Ends of lines count as they are read.
+    ///
+    /// # Errors
+    /// As [`TextReader::read_line`]; what came before the error is in `text`.
+    ///
+    /// # Examples
+    /// ```
+    /// use berkeley::file::TextReader;
+    ///
+    /// let mut reader = TextReader::new("na\u{ef}ve\r\nx".as_bytes());
+    /// let mut text = String::new();
+    /// assert_eq!(reader.read_chars(4, &mut text).unwrap(), 4);
+    /// assert_eq!((text.as_str(), reader.read_line().unwrap().unwrap()), ("na\u{ef}v", "e\n".into()));
+    /// ```
+    pub fn read_chars(&mut self, count: usize, text: &mut String) -> io::Result<usize> {
+        let mut done = 0;
+        let mut has_ended = false;
+        while done < count {
+            let is_last = self.is_whole || has_ended;
+            done += self.move_chars(count - done, text, is_last)?;
+            self.forget_the_moved();
+            if done == count || has_ended {
+                break;
+            }
+            has_ended = !self.go_on()?;
+        }
+        Ok(done)
+    }
+
+    /// What was handed out is no half of an end of a line any more.
+    fn forget_the_moved(&mut self) {
+        if self.newline == Newline::CrLf {
+            self.after_cr = self.begun.ends_with(b"\r");
+            self.is_whole &= self.begun != b"\n";
+        }
+        self.is_whole &= !self.begun.is_empty();
+    }
+
+    /// Moves at most so many characters from the line that has begun to `text`. Bytes at its end
+    /// that may become a character wait for the next ones, unless these are the last.
+    fn move_chars(&mut self, most: usize, text: &mut String, is_last: bool) -> io::Result<usize> {
+        let (mut moved, mut used) = (0, 0);
+        let mut failed = None;
+        for chunk in self.begun.utf8_chunks() {
+            let taken = chunk.valid().chars().take(most - moved);
+            for character in taken {
+                text.push(character);
+                moved += 1;
+                used += character.len_utf8();
+            }
+            let bad = chunk.invalid();
+            if moved == most || bad.is_empty() {
+                break;
+            }
+            let may_go_on = core::str::from_utf8(bad).is_err_and(|e| e.error_len().is_none());
+            if may_go_on && !is_last && used + bad.len() == self.begun.len() {
+                break;
+            }
+            used += bad.len();
+            if self.utf8 == Utf8::Strict {
+                failed = Some(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "what came is not UTF-8",
+                ));
+                break;
+            }
+            text.push(char::REPLACEMENT_CHARACTER);
+            moved += 1;
+        }
+        self.begun.drain(..used);
+        failed.map_or(Ok(moved), Err)
+    }
+
+    /// Reads what there is of the line that has begun; false at the end of the stream.
+    fn go_on(&mut self) -> io::Result<bool> {
+        if self.is_whole {
+            return Ok(true);
+        }
         loop {
             let bytes = match self.reader.fill_buf() {
                 Ok(bytes) => bytes,
@@ -109,20 +203,13 @@ impl<R: BufRead> TextReader<R> {
             };
             if bytes.is_empty() {
                 self.after_cr = false;
-                return if self.begun.is_empty() {
-                    Ok(None)
-                } else {
-                    self.finish().map(Some)
-                };
+                return Ok(false);
             }
             let (used, is_whole) = take(bytes, self.newline, &mut self.begun, &mut self.after_cr);
             self.reader.consume(used);
-            if is_whole {
-                return self.finish().map(Some);
-            }
-            if self.begun.len() > self.line_bytes_max {
-                return self.finish().map(Some);
-            }
+            // The end of a line whose last character was handed out alone ends nothing more.
+            self.is_whole = is_whole && !self.begun.is_empty();
+            return Ok(true);
         }
     }
 
@@ -134,7 +221,8 @@ impl<R: BufRead> TextReader<R> {
     /// Reads all the text that is left.
     ///
     /// # Errors
-    /// As [`TextReader::read_line`].
+    /// As [`TextReader::read_line`]; the lines before the error are lost. Where that matters, use
+    /// [`TextReader::lines`].
     pub fn read_all(&mut self) -> io::Result<String> {
         let mut text = String::new();
         while let Some(line) = self.read_line()? {
@@ -151,6 +239,7 @@ impl<R: BufRead> TextReader<R> {
     /// Turns the bytes of a line into text.
     fn finish(&mut self) -> io::Result<String> {
         let line = core::mem::take(&mut self.begun);
+        self.is_whole = false;
         if line.len() > self.line_bytes_max {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -331,6 +420,22 @@ impl TextFile {
     /// As [`TextReader::read_line`].
     pub fn read_line(&mut self) -> io::Result<Option<String>> {
         self.reader.read_line()
+    }
+
+    /// As [`TextReader::read_chars`]. What was written is not flushed first.
+    ///
+    /// # Errors
+    /// As [`TextReader::read_chars`].
+    pub fn read_chars(&mut self, count: usize, text: &mut String) -> io::Result<usize> {
+        self.reader.read_chars(count, text)
+    }
+
+    /// As [`TextReader::read_all`].
+    ///
+    /// # Errors
+    /// As [`TextReader::read_all`].
+    pub fn read_all(&mut self) -> io::Result<String> {
+        self.reader.read_all()
     }
 
     /// The lines that are left, one by one.

@@ -24,6 +24,7 @@ mod examples;
 mod examples_python;
 mod exhaustion;
 mod file;
+mod file_python;
 mod hooks;
 mod inside;
 mod interfaces;
