@@ -16,6 +16,7 @@ mod batches;
 mod closing;
 mod completeness;
 mod connect;
+mod connect_python;
 mod descriptors;
 mod dying;
 mod endpoint;
