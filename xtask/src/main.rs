@@ -10,11 +10,13 @@
 )]
 
 mod prepare;
+mod skipped;
 mod tidy;
 mod watched;
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -98,8 +100,7 @@ fn test(filter: &[&str]) -> Result<()> {
     if filter.is_empty() {
         check()?;
     }
-    let arguments = [&["test", "--workspace"], filter].concat();
-    cargo(&arguments, &[])?;
+    run_tests(filter)?;
     match filter {
         [] if watched::has_valgrind() => watched::valgrind(true),
         [] => {
@@ -108,6 +109,35 @@ fn test(filter: &[&str]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Runs the tests, and counts what they could not try here.
+fn run_tests(filter: &[&str]) -> Result<()> {
+    // The caller may have arguments for the harness already.
+    let own: &[&str] = if filter.contains(&"--") {
+        &["--show-output"]
+    } else {
+        &["--", "--show-output"]
+    };
+    let arguments = [&["test", "--workspace"], filter, own].concat();
+    let shown = format!("cargo {}", arguments.join(" "));
+    eprintln!("xtask: {shown}");
+    let mut child = Command::new(cargo_program())
+        .args(&arguments)
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{shown}: can't be started"))?;
+    let mut skipped = skipped::Skipped::default();
+    if let Some(output) = child.stdout.take() {
+        skipped.pass_on(BufReader::new(output), std::io::stdout())?;
+    }
+    let status = child.wait()?;
+    eprintln!("{}", skipped.report());
+    if !status.success() {
+        bail!("failed: {shown}");
+    }
+    Ok(())
 }
 
 /// The table that stands in the docs of `berkeley`.

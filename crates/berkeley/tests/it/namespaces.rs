@@ -270,7 +270,7 @@ fn one_link_local_address_on_two_wires_is_told_apart_by_its_zone() {
         for text in [zone.to_string(), number.to_string()] {
             let addr: Addr = format!("[fe80::2%{text}]:{port}").parse().unwrap();
             is_there(options.connect_addresses(std::slice::from_ref(&addr)));
-            let query = Query::host(&format!("fe80::2%{text}")).port(port);
+            let query = Query::host(format!("fe80::2%{text}")).port(port);
             let found = query.kind(Kind::STREAM).resolve().unwrap();
             assert_eq!(found[0].addr, addr);
         }

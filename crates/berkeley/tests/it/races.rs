@@ -28,8 +28,10 @@ fn as_usize(len: u64) -> usize {
     usize::try_from(len).unwrap()
 }
 
+type Receive = (&'static str, fn(&Socket) -> Result<usize>);
+
 /// Receives that know an end of the stream, and must not take the socket's own for it.
-const STREAM_RECEIVES: [(&str, fn(&Socket) -> Result<usize>); 9] = [
+const STREAM_RECEIVES: [Receive; 9] = [
     ("recv", |a| a.recv(&mut [0], NONE)),
     ("recv_into", |a| {
         a.recv_into(&mut Vec::with_capacity(1), NONE)
