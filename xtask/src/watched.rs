@@ -27,10 +27,9 @@ const SANITIZERS: [(&str, &str); 4] = [
     ("thread", "tsan"),
 ];
 
-const VALGRIND_LEFT: [Left; 4] = [
+const VALGRIND_LEFT: [Left; 3] = [
     RUNS_VALGRIND,
     ("sendfile::a_hundred_megabytes", "it would take minutes"),
-    ("hooks::limits_hold_within_20_ms", "it measures time"),
     ("limits::", "it measures time"),
 ];
 

@@ -52,7 +52,8 @@ for line in sys.stdin:
     a, b = socket.socketpair()
     options = {}
     if "b" not in mode:
-        options["newline"] = {"none": None, "keep": "", "lf": "\n", "cr": "\r", "crlf": "\r\n"}[newline]
+        ends = {"none": None, "keep": "", "lf": "\n", "cr": "\r", "crlf": "\r\n"}
+        options["newline"] = ends[newline]
         options["encoding"] = "utf-8"
         options["errors"] = errors
     view = a.makefile(mode, None if buffering == "-" else int(buffering), **options)

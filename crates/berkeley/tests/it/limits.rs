@@ -11,7 +11,7 @@ use crate::waits::{self, Limit, Wait};
 const LATE_MAX: Duration = Duration::from_millis(20);
 
 /// Another program may keep the machine busy: one of so many tries has to be in time.
-const TRIES: usize = 12;
+const TRIES: usize = 25;
 
 /// How often a call is interrupted before it is given what it waits for.
 const SIGNALS: usize = 5;
