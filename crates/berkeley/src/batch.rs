@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::control::{Cmsg, Cmsgs};
 use crate::error::{Error, Result};
 use crate::kinds::{Kind, MsgFlags};
@@ -41,7 +41,6 @@ use crate::wait::{Patience, Until, retry};
 pub struct RecvBatch {
     data: Box<[u8]>,
     bytes_each: usize,
-    addrs: Box<[RawAddr]>,
     controls: Box<[ControlBuf<'static>]>,
     results: Box<[Received]>,
     headers: RecvHeaders,
@@ -58,7 +57,6 @@ impl RecvBatch {
         Self {
             data: vec![0; messages.saturating_mul(bytes_each)].into(),
             bytes_each,
-            addrs: vec![RawAddr::empty(); messages].into(),
             controls: (0..messages)
                 .map(|_message| ControlBuf::with_capacity(control_bytes))
                 .collect(),
@@ -90,13 +88,11 @@ impl RecvBatch {
     pub fn messages(&mut self) -> impl Iterator<Item = BatchMessage<'_>> {
         self.data
             .chunks_exact(self.bytes_each)
-            .zip(&self.addrs)
             .zip(&mut self.controls)
             .zip(&self.results)
             .take(self.count)
-            .map(|(((data, addr), control), received)| BatchMessage {
+            .map(|((data, control), received)| BatchMessage {
                 data: data.get(..received.len).unwrap_or(data),
-                addr,
                 control,
                 received: *received,
             })
@@ -115,7 +111,6 @@ impl RecvBatch {
 #[derive(Debug)]
 pub struct BatchMessage<'a> {
     data: &'a [u8],
-    addr: &'a RawAddr,
     control: &'a mut ControlBuf<'static>,
     received: Received,
 }
@@ -171,7 +166,13 @@ impl<'a> BatchMessage<'a> {
     /// The sender; `None` for one without a name.
     #[must_use]
     pub fn addr(&self) -> Option<Addr> {
-        self.addr.decode_peer()
+        self.control.addr.addr()
+    }
+
+    /// The same as the kernel laid it out.
+    #[must_use]
+    pub const fn addr_buf(&self) -> &AddrBuf {
+        &self.control.addr
     }
 
     /// The control messages.
@@ -199,10 +200,10 @@ impl Socket {
         let mut patience = self.patience_of(flags);
         let mut sent = 0;
         for chunk in messages.chunks(SEND_BATCH_MAX) {
-            let mut addrs = [const { RawAddr::empty() }; SEND_BATCH_MAX];
+            let mut addrs = [const { AddrBuf::new() }; SEND_BATCH_MAX];
             for (raw, message) in addrs.iter_mut().zip(chunk) {
                 if let Some(addr) = message.addr {
-                    *raw = RawAddr::encode(addr);
+                    raw.set_addr(addr);
                 }
             }
             let step = retry(self.as_fd(), patience, Until::Writable, "sendmmsg", || {
@@ -243,28 +244,18 @@ impl Socket {
         let RecvBatch {
             data,
             bytes_each,
-            addrs,
             controls,
             results,
             headers,
             count,
         } = batch;
-        *count = retry(
-            self.as_fd(),
-            self.patience_of(flags),
-            Until::Readable,
-            "recvmmsg",
-            || {
-                headers.recvmmsg(
-                    self.as_fd(),
-                    data.chunks_exact_mut(*bytes_each),
-                    addrs,
-                    controls,
-                    results,
-                    flags.raw(),
-                )
-            },
-        )?;
+        let fd = self.as_fd();
+        *count = self
+            .plain()
+            .run(Until::Readable, "recvmmsg", flags, |flags| {
+                let buffers = data.chunks_exact_mut(*bytes_each);
+                headers.recvmmsg(fd, buffers, controls, results, flags)
+            })?;
         // A datagram socket that was aborted reads as messages without data.
         let has_data = batch.messages().any(|message| !message.is_empty());
         if !has_data && let Err(closed) = self.ended("recvmmsg") {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::os::fd::AsFd;
 
-use crate::addr::{self, RawAddr, ToAddr};
+use crate::addr::{self, AddrBuf, ToAddr};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hook::{Hook, Hooked};
@@ -15,8 +15,7 @@ use crate::sys;
 use crate::wait::{Deadline, Mode, Patience, Until, wait_ready};
 
 /// Bytes of the address that dissolves an association: a whole `struct sockaddr`.
-const SOCKADDR_BYTES: libc::socklen_t = 16;
-const _: () = assert!(size_of::<libc::sockaddr>() == SOCKADDR_BYTES as usize);
+const SOCKADDR_BYTES: usize = size_of::<libc::sockaddr>();
 
 /// How long a limited connect of a Unix socket waits at a full queue before it looks whether the
 /// socket was closed.
@@ -69,8 +68,8 @@ impl Socket {
     /// connect(2), `AF_UNSPEC`.
     #[doc(alias = "AF_UNSPEC")]
     pub fn disconnect(&self) -> Result<()> {
-        let mut nobody = RawAddr::empty();
-        nobody.len = SOCKADDR_BYTES;
+        let mut nobody = AddrBuf::new();
+        nobody.begin(Family::UNSPEC, SOCKADDR_BYTES);
         sys::socket::connect(self.as_fd(), &nobody)
             .map_err(|errno| failure(self.as_fd(), "connect AF_UNSPEC", errno))
     }
@@ -99,7 +98,7 @@ impl<H: Hook> Hooked<'_, H> {
         }
     }
 
-    fn connect_raw(&self, raw: &RawAddr) -> Result<()> {
+    fn connect_raw(&self, raw: &AddrBuf) -> Result<()> {
         let is_blocking = self.socket.mode() == Mode::Block;
         match self.patience(MsgFlags::NONE) {
             Patience::None => self.connect_once(raw),
@@ -117,7 +116,7 @@ impl<H: Hook> Hooked<'_, H> {
         }
     }
 
-    fn connect_once(&self, addr: &RawAddr) -> Result<()> {
+    fn connect_once(&self, addr: &AddrBuf) -> Result<()> {
         let fd = self.socket.as_fd();
         self.hook
             .blocking(|| sys::socket::connect(fd, addr))
@@ -125,7 +124,7 @@ impl<H: Hook> Hooked<'_, H> {
     }
 
     /// The kernel waits, as long as [`opt::SendTimeout`] lets it.
-    fn connect_blocking(&self, addr: &RawAddr) -> Result<()> {
+    fn connect_blocking(&self, addr: &AddrBuf) -> Result<()> {
         loop {
             match self.connect_once(addr) {
                 Err(Error::Os {
@@ -148,7 +147,7 @@ impl<H: Hook> Hooked<'_, H> {
         }
     }
 
-    fn connect_waiting(&self, addr: &RawAddr, deadline: Deadline) -> Result<()> {
+    fn connect_waiting(&self, addr: &AddrBuf, deadline: Deadline) -> Result<()> {
         match self.connect_once(addr) {
             Err(Error::Os {
                 errno: Errno::EINPROGRESS | Errno::EINTR,
@@ -178,7 +177,7 @@ impl<H: Hook> Hooked<'_, H> {
     /// not queue it, and poll(2) then tells nothing: only a blocking connect waits, bounded by
     /// `SO_SNDTIMEO`. Closing the socket in another thread does not wake it, so it looks now and
     /// then by itself.
-    fn connect_unix(&self, raw: &RawAddr, deadline: Deadline, stay_blocking: bool) -> Result<()> {
+    fn connect_unix(&self, raw: &AddrBuf, deadline: Deadline, stay_blocking: bool) -> Result<()> {
         let fd = self.socket.as_fd();
         let attempt = || loop {
             let left = deadline.left();

@@ -59,14 +59,14 @@ pub enum Error {
     /// A name could not be turned into addresses.
     Resolve {
         /// The name that was asked for.
-        host: String,
+        host: Box<str>,
         /// What the resolver answered.
         reason: ResolveError,
     },
     /// An address has no name.
     NoName {
         /// The address that was asked for.
-        addr: String,
+        addr: Box<str>,
         /// What the resolver answered.
         reason: ResolveError,
     },
@@ -78,6 +78,9 @@ pub enum Error {
     /// This build or this kernel cannot do what was asked for.
     Unsupported(String),
 }
+
+/// Every result of a call has room for one.
+const _: () = assert!(size_of::<Error>() <= 32);
 
 impl Error {
     /// The kernel's error for `call`.

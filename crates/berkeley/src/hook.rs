@@ -212,7 +212,7 @@ impl<'a, H: Hook> Hooked<'a, H> {
     }
 
     /// The loop that all calls go through. `attempt` is given the flags for the kernel.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run<T: Send>(
         &self,
         until: Until,
@@ -220,24 +220,51 @@ impl<'a, H: Hook> Hooked<'a, H> {
         flags: MsgFlags,
         mut attempt: impl FnMut(i32) -> Result<T, Errno> + Send,
     ) -> Result<T> {
-        // With a deadline, a socket that blocks by itself must not.
-        let raw = match self.deadline {
+        match self.first(flags, &mut attempt) {
+            Ok(value) => Ok(value),
+            Err(errno) => self.again(until, call, flags, errno, attempt),
+        }
+    }
+
+    /// The first attempt, which for most calls is the only one.
+    #[inline(always)]
+    pub(crate) fn first<T: Send>(
+        &self,
+        flags: MsgFlags,
+        attempt: impl FnOnce(i32) -> Result<T, Errno> + Send,
+    ) -> Result<T, Errno> {
+        let raw = self.raw_flags(flags);
+        self.hook.blocking(|| attempt(raw))
+    }
+
+    /// What follows a first attempt that has failed with `errno`. What is needed to wait and to
+    /// try again is put together, and the clock is asked, only when there is something to wait
+    /// for.
+    #[inline]
+    pub(crate) fn again<T: Send>(
+        &self,
+        until: Until,
+        call: &'static str,
+        flags: MsgFlags,
+        errno: Errno,
+        mut attempt: impl FnMut(i32) -> Result<T, Errno> + Send,
+    ) -> Result<T> {
+        if errno.is_would_block() && !self.may_wait(flags) {
+            return Err(Error::os(call, errno));
+        }
+        let this = *self;
+        let raw = this.raw_flags(flags);
+        let wait = this.waiting(until, call);
+        let patience = move || this.patience(flags);
+        go_on(this.hook, wait, errno, patience, move || attempt(raw))
+    }
+
+    /// The flags for the kernel: with a deadline, a socket that blocks by itself must not.
+    #[inline]
+    const fn raw_flags(&self, flags: MsgFlags) -> i32 {
+        match self.deadline {
             Some(_) => flags.raw() | libc::MSG_DONTWAIT,
             None => flags.raw(),
-        };
-        let this = *self;
-        // What is needed to wait and to try again is put together, and the clock is asked, only
-        // when there is something to wait for.
-        match this.hook.blocking(|| attempt(raw)) {
-            Ok(value) => Ok(value),
-            Err(errno) if errno.is_would_block() && !this.may_wait(flags) => {
-                Err(Error::os(call, errno))
-            }
-            Err(errno) => {
-                let wait = this.waiting(until, call);
-                let patience = move || this.patience(flags);
-                go_on(this.hook, wait, errno, patience, move || attempt(raw))
-            }
         }
     }
 

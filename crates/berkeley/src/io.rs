@@ -3,12 +3,12 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::addr::{self, Addr, RawAddr, ToAddr};
+use crate::addr::{self, Addr, AddrBuf, ToAddr};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hook::{Hook, Hooked};
 use crate::kinds::{AcceptFlags, MsgFlags};
-use crate::socket::Socket;
+use crate::socket::{NewMode, Socket};
 use crate::sys;
 use crate::sys::buf::{AtMost, RecvBuf, Slot};
 use crate::wait::{Deadline, Mode, Patience, Until, retry, wait_ready};
@@ -36,6 +36,17 @@ impl Socket {
     #[inline]
     pub fn accept_with(&self, mode: Mode) -> Result<(Self, Option<Addr>)> {
         self.plain().accept_with(mode)
+    }
+
+    /// [`Socket::accept`], leaving the peer's address in `peer` as the kernel lays it out: none
+    /// for a peer without a name.
+    ///
+    /// # Errors
+    /// As [`Socket::accept`].
+    #[doc(alias = "accept")]
+    #[inline]
+    pub fn accept_addr(&self, peer: &mut AddrBuf) -> Result<Self> {
+        self.plain().accept_addr(peer)
     }
 
     /// The same with the flags that the kernel knows, and no others: without
@@ -186,7 +197,24 @@ impl Socket {
     #[doc(alias = "recvfrom")]
     #[inline]
     pub fn recv_from(&self, buf: &mut [u8], flags: MsgFlags) -> Result<(usize, Option<Addr>)> {
-        self.plain().recv_from_into(buf, flags)
+        self.plain().recv_from(buf, flags)
+    }
+
+    /// [`Socket::recv_into`], leaving the sender's address in `sender` as the kernel lays it out:
+    /// none for a sender without a name, and for a connected stream. For loops that receive much,
+    /// in every family.
+    ///
+    /// # Errors
+    /// As [`Socket::recv_into`].
+    #[doc(alias = "recvfrom")]
+    #[inline]
+    pub fn recv_addr<B: RecvBuf>(
+        &self,
+        buf: B,
+        flags: MsgFlags,
+        sender: &mut AddrBuf,
+    ) -> Result<B::Filled> {
+        self.plain().recv_addr(buf, flags, sender)
     }
 
     /// The same into memory of any kind: see [`RecvBuf`].
@@ -232,19 +260,31 @@ impl<H: Hook> Hooked<'_, H> {
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn accept(&self) -> Result<(Socket, Option<Addr>)> {
-        self.accept_with(Mode::for_new_sockets())
+        self.accept_as(NewMode::usual())
     }
 
     /// [`Socket::accept_with`].
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn accept_with(&self, mode: Mode) -> Result<(Socket, Option<Addr>)> {
-        let nonblocking = mode != Mode::Block;
-        self.accept_by(mode, |fd, addr| sys::socket::accept(fd, nonblocking, addr))
+        self.accept_as(NewMode::of(mode))
+    }
+
+    /// [`Socket::accept_addr`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn accept_addr(&self, peer: &mut AddrBuf) -> Result<Socket> {
+        let mode = NewMode::usual();
+        match self.accept_first(mode, peer) {
+            Ok(fd) => Ok(self.socket.accepted(fd, mode)),
+            Err(first) => self.accept_slowly(mode, mode.accept_flags(), first, peer),
+        }
     }
 
     /// [`Socket::accept_flags`].
@@ -257,15 +297,47 @@ impl<H: Hook> Hooked<'_, H> {
         } else {
             Mode::NonBlock
         };
-        self.accept_by(mode, |fd, addr| sys::life::accept4(fd, flags.raw(), addr))
+        let (mode, mut raw) = (NewMode::of(mode), AddrBuf::new());
+        with_peer(self.accept_slowly(mode, flags.raw(), None, &mut raw)?, &raw)
     }
 
-    #[inline]
-    fn accept_by(
-        &self,
-        mode: Mode,
-        mut call: impl FnMut(BorrowedFd<'_>, &mut RawAddr) -> Result<OwnedFd, Errno> + Send,
-    ) -> Result<(Socket, Option<Addr>)> {
+    #[inline(always)]
+    fn accept_as(&self, mode: NewMode) -> Result<(Socket, Option<Addr>)> {
+        let mut raw = AddrBuf::new();
+        match self.accept_first(mode, &mut raw) {
+            Ok(fd) => raw.read(
+                self.socket.accepted(fd, mode),
+                |socket, addr| Ok((socket, Some(Addr::Inet(addr)))),
+                |socket, addr| Ok((socket, Some(Addr::Inet6(addr)))),
+                |socket| with_peer(socket, &raw),
+            ),
+            Err(first) => {
+                let flags = mode.accept_flags();
+                with_peer(self.accept_slowly(mode, flags, first, &mut raw)?, &raw)
+            }
+        }
+    }
+
+    /// The first attempt; `None` where it has to wait before that.
+    #[inline(always)]
+    fn accept_first(&self, mode: NewMode, raw: &mut AddrBuf) -> Result<OwnedFd, Option<Errno>> {
+        if self.deadline.is_some() {
+            return Err(None);
+        }
+        let fd = self.socket.as_fd();
+        let attempt = |_flags| sys::socket::accept(fd, mode.accept_flags(), raw);
+        self.first(MsgFlags::NONE, attempt).map_err(Some)
+    }
+
+    /// All that is not the first attempt, or follows it.
+    #[cold]
+    fn accept_slowly(
+        self,
+        mode: NewMode,
+        flags: i32,
+        first: Option<Errno>,
+        raw: &mut AddrBuf,
+    ) -> Result<Socket> {
         let socket = self.socket;
         // accept(2) has no flag that keeps a blocking listener from blocking.
         if let Some(deadline) = self.deadline
@@ -274,21 +346,19 @@ impl<H: Hook> Hooked<'_, H> {
             let wait = self.waiting(Until::Readable, "accept");
             wait_ready(self.hook, wait, deadline)?;
         }
-        let mut addr = RawAddr::empty();
-        let fd = self.run(Until::Readable, "accept", MsgFlags::NONE, |_flags| {
-            call(socket.as_fd(), &mut addr)
-        })?;
-        Ok((
-            Socket::from_parts(fd, mode, socket.family(), socket.kind(), socket.protocol()),
-            addr.decode_peer(),
-        ))
+        let attempt = |_flags| sys::socket::accept(socket.as_fd(), flags, raw);
+        let fd = match first {
+            Some(errno) => self.again(Until::Readable, "accept", MsgFlags::NONE, errno, attempt),
+            None => self.run(Until::Readable, "accept", MsgFlags::NONE, attempt),
+        }?;
+        Ok(socket.accepted(fd, mode))
     }
 
     /// [`Socket::send`].
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
         let fd = self.socket.as_fd();
         self.run(Until::Writable, "send", flags, |flags| {
@@ -347,13 +417,28 @@ impl<H: Hook> Hooked<'_, H> {
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn send_to(&self, data: &[u8], flags: MsgFlags, addr: impl ToAddr) -> Result<usize> {
         let fd = self.socket.as_fd();
-        let mut raw = RawAddr::empty();
-        addr::encode_into(&addr, &mut raw)?;
-        self.run(Until::Writable, "sendto", flags, |flags| {
-            sys::socket::sendto(fd, data, flags, &raw)
+        let mut place = AddrBuf::new();
+        let raw = addr::lay_out(&addr, &mut place)?;
+        match self.first(flags, |flags| sys::socket::sendto(fd, data, flags, raw)) {
+            Ok(len) => Ok(len),
+            Err(errno) => self.send_to_again(data, flags, raw, errno),
+        }
+    }
+
+    #[cold]
+    fn send_to_again(
+        self,
+        data: &[u8],
+        flags: MsgFlags,
+        raw: &AddrBuf,
+        errno: Errno,
+    ) -> Result<usize> {
+        let fd = self.socket.as_fd();
+        self.again(Until::Writable, "sendto", flags, errno, |flags| {
+            sys::socket::sendto(fd, data, flags, raw)
         })
     }
 
@@ -361,7 +446,7 @@ impl<H: Hook> Hooked<'_, H> {
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self, buf: &mut [u8], flags: MsgFlags) -> Result<usize> {
         let fd = self.socket.as_fd();
         let len = self.run(Until::Readable, "recv", flags, |flags| {
@@ -377,20 +462,36 @@ impl<H: Hook> Hooked<'_, H> {
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn recv_into<B: RecvBuf>(&self, buf: B, flags: MsgFlags) -> Result<B::Filled> {
         let fd = self.socket.as_fd();
         let mut slot = Slot::new(buf, flags.raw());
         if slot.has_no_room() {
             return Err(no_room());
         }
-        let (filled, len) = self.run(Until::Readable, "recv", flags, |flags| {
-            sys::buf::recv(fd, &mut slot, flags)
-        })?;
-        if len == 0 {
+        match self.first(flags, |flags| sys::buf::recv(fd, &mut slot, flags)) {
+            Ok(()) if slot.came() > 0 => Ok(slot.filled()),
+            first => self.recv_into_slowly(slot, flags, first),
+        }
+    }
+
+    #[cold]
+    fn recv_into_slowly<B: RecvBuf>(
+        self,
+        mut slot: Slot<B>,
+        flags: MsgFlags,
+        first: Result<(), Errno>,
+    ) -> Result<B::Filled> {
+        let fd = self.socket.as_fd();
+        if let Err(errno) = first {
+            self.again(Until::Readable, "recv", flags, errno, |flags| {
+                sys::buf::recv(fd, &mut slot, flags)
+            })?;
+        }
+        if slot.came() == 0 {
             self.socket.ended("recv")?;
         }
-        Ok(filled)
+        Ok(slot.filled())
     }
 
     /// [`Socket::recv_vec`].
@@ -411,9 +512,37 @@ impl<H: Hook> Hooked<'_, H> {
     ///
     /// # Errors
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn recv_from(&self, buf: &mut [u8], flags: MsgFlags) -> Result<(usize, Option<Addr>)> {
-        self.recv_from_into(buf, flags)
+        let fd = self.socket.as_fd();
+        let mut raw = AddrBuf::new();
+        let first = self.first(flags, |flags| {
+            sys::socket::recvfrom(fd, buf, flags, &mut raw)
+        });
+        match first {
+            Ok(len) => raw.read(
+                len,
+                |len, addr| Ok((len, Some(Addr::Inet(addr)))),
+                |len, addr| Ok((len, Some(Addr::Inet6(addr)))),
+                |len| self.socket.received(len, &raw),
+            ),
+            Err(errno) => self.recv_from_again(buf, flags, errno),
+        }
+    }
+
+    #[cold]
+    fn recv_from_again(
+        self,
+        buf: &mut [u8],
+        flags: MsgFlags,
+        errno: Errno,
+    ) -> Result<(usize, Option<Addr>)> {
+        let fd = self.socket.as_fd();
+        let mut raw = AddrBuf::new();
+        let len = self.again(Until::Readable, "recvfrom", flags, errno, |flags| {
+            sys::socket::recvfrom(fd, buf, flags, &mut raw)
+        })?;
+        self.socket.received(len, &raw)
     }
 
     /// [`Socket::recv_from_into`].
@@ -426,19 +555,52 @@ impl<H: Hook> Hooked<'_, H> {
         buf: B,
         flags: MsgFlags,
     ) -> Result<(B::Filled, Option<Addr>)> {
+        let mut raw = AddrBuf::new();
+        let filled = self.recv_addr(buf, flags, &mut raw)?;
+        Ok((filled, raw.addr()))
+    }
+
+    /// [`Socket::recv_addr`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn recv_addr<B: RecvBuf>(
+        &self,
+        buf: B,
+        flags: MsgFlags,
+        sender: &mut AddrBuf,
+    ) -> Result<B::Filled> {
         let fd = self.socket.as_fd();
         let mut slot = Slot::new(buf, flags.raw());
         if slot.has_no_room() {
             return Err(no_room());
         }
-        let mut raw = RawAddr::empty();
-        let (filled, len) = self.run(Until::Readable, "recvfrom", flags, |flags| {
-            sys::buf::recvfrom(fd, &mut slot, flags, &mut raw)
-        })?;
-        if len == 0 {
+        let attempt = |flags| sys::buf::recvfrom(fd, &mut slot, flags, sender);
+        match self.first(flags, attempt) {
+            Ok(()) if slot.came() > 0 => Ok(slot.filled()),
+            first => self.recv_addr_slowly(slot, flags, first, sender),
+        }
+    }
+
+    #[cold]
+    fn recv_addr_slowly<B: RecvBuf>(
+        self,
+        mut slot: Slot<B>,
+        flags: MsgFlags,
+        first: Result<(), Errno>,
+        sender: &mut AddrBuf,
+    ) -> Result<B::Filled> {
+        let fd = self.socket.as_fd();
+        if let Err(errno) = first {
+            self.again(Until::Readable, "recvfrom", flags, errno, |flags| {
+                sys::buf::recvfrom(fd, &mut slot, flags, sender)
+            })?;
+        }
+        if slot.came() == 0 {
             self.socket.ended("recvfrom")?;
         }
-        Ok((filled, raw.decode_peer()))
+        Ok(slot.filled())
     }
 
     /// [`Socket::recv_scattered`].
@@ -456,6 +618,26 @@ impl<H: Hook> Hooked<'_, H> {
         }
         Ok(len)
     }
+}
+
+impl Socket {
+    /// What came, with its sender, where that is read out of line. Nothing from nobody may be
+    /// the end.
+    #[cold]
+    #[inline(never)]
+    fn received(&self, len: usize, raw: &AddrBuf) -> Result<(usize, Option<Addr>)> {
+        if len == 0 {
+            self.ended("recvfrom")?;
+        }
+        Ok((len, raw.addr()))
+    }
+}
+
+/// An accepted socket with its peer, where that is read out of line.
+#[cold]
+#[inline(never)]
+fn with_peer(socket: Socket, raw: &AddrBuf) -> Result<(Socket, Option<Addr>)> {
+    Ok((socket, raw.addr()))
 }
 
 #[cold]

@@ -104,7 +104,7 @@ mod waker;
 mod zerocopy;
 
 pub use addr::{
-    Addr, AlgAddr, BluetoothAddr, CanAddr, DeviceAddr, MctpAddr, NetlinkAddr, PacketAddr,
+    Addr, AddrBuf, AlgAddr, BluetoothAddr, CanAddr, DeviceAddr, MctpAddr, NetlinkAddr, PacketAddr,
     QipcrtrAddr, RxrpcAddr, TipcAddr, TipcScope, ToAddr, UnixAddr, VsockAddr, XdpAddr,
 };
 pub use batch::{BatchMessage, RecvBatch};

@@ -4,7 +4,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::control::{Cmsg, CmsgOut, Cmsgs, ControlOut, ExtendedError, Timestamps, control_space};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::socket::Socket;
 use crate::sys;
 use crate::sys::control::{ControlBuf, ControlSpace};
 use crate::sys::msg::Received;
-use crate::wait::{Patience, Until, retry};
+use crate::wait::{Patience, Until};
 
 /// Descriptors that one message carries at most (`SCM_MAX_FD`), unix(7).
 pub const FDS_MAX: usize = 253;
@@ -97,7 +97,6 @@ impl<'a> OutMessage<'a> {
 #[derive(Debug)]
 pub struct InMessage<'c, 's> {
     received: Received,
-    addr: RawAddr,
     control: &'c mut ControlBuf<'s>,
 }
 
@@ -138,7 +137,13 @@ impl<'s> InMessage<'_, 's> {
     /// The sender; `None` for one without a name, and for a connected stream.
     #[must_use]
     pub fn addr(&self) -> Option<Addr> {
-        self.addr.decode_peer()
+        self.control.addr.addr()
+    }
+
+    /// The same as the kernel laid it out.
+    #[must_use]
+    pub const fn addr_buf(&self) -> &AddrBuf {
+        &self.control.addr
     }
 
     /// The control messages. Descriptors among them that nobody takes are closed when the
@@ -223,31 +228,28 @@ impl Socket {
         addr: &Addr,
         flags: MsgFlags,
     ) -> Result<usize> {
-        self.send_laid_out(message, Some(&RawAddr::encode(addr)), flags)
+        let mut raw = AddrBuf::new();
+        raw.set_addr(addr);
+        self.send_laid_out(message, Some(&raw), flags)
     }
 
     #[inline]
     fn send_laid_out(
         &self,
         message: &OutMessage<'_>,
-        addr: Option<&RawAddr>,
+        addr: Option<&AddrBuf>,
         flags: MsgFlags,
     ) -> Result<usize> {
-        retry(
-            self.as_fd(),
-            self.patience_of(flags),
-            Until::Writable,
-            "sendmsg",
-            || {
-                sys::msg::sendmsg(
-                    self.as_fd(),
-                    message.pieces,
-                    addr,
-                    message.control,
-                    flags.raw(),
-                )
+        let (
+            fd,
+            OutMessage {
+                pieces, control, ..
             },
-        )
+        ) = (self.as_fd(), *message);
+        self.plain()
+            .run(Until::Writable, "sendmsg", flags, |flags| {
+                sys::msg::sendmsg(fd, pieces, addr, control, flags)
+            })
     }
 
     /// Receives a message into `buffers`, one after the other, and what came beside it into
@@ -269,22 +271,16 @@ impl Socket {
         flags: MsgFlags,
     ) -> Result<InMessage<'c, 's>> {
         control.clear();
-        let mut addr = RawAddr::empty();
-        let received = retry(
-            self.as_fd(),
-            self.patience_of(flags),
-            Until::Readable,
-            "recvmsg",
-            || sys::msg::recvmsg(self.as_fd(), buffers, Some(&mut addr), control, flags.raw()),
-        )?;
+        let fd = self.as_fd();
+        let received = self
+            .plain()
+            .run(Until::Readable, "recvmsg", flags, |flags| {
+                sys::msg::recvmsg(fd, buffers, control, flags)
+            })?;
         if received.len == 0 {
             self.ended("recvmsg")?;
         }
-        Ok(InMessage {
-            received,
-            addr,
-            control,
-        })
+        Ok(InMessage { received, control })
     }
 
     /// Sends data with descriptors, at most [`FDS_MAX`] of them, over a Unix socket. On a stream

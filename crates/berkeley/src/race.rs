@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd};
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::opt;
@@ -120,7 +120,7 @@ impl<'a, F: FnMut(&Addr) -> Result<Socket>> Race<'a, F> {
                 return None;
             }
         };
-        match sys::socket::connect(socket.as_fd(), &RawAddr::encode(addr)) {
+        match sys::socket::connect(socket.as_fd(), &AddrBuf::encode(addr)) {
             Ok(()) => return Some(Attempt { index, socket }),
             Err(Errno::EINPROGRESS | Errno::EINTR) => {
                 self.under_way.push(Attempt { index, socket });

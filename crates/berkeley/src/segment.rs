@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::control::{Cmsg, CmsgOut};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -36,7 +36,7 @@ pub(crate) struct Segmentation {
 #[derive(Clone, Copy)]
 struct Cut<'a> {
     segment_bytes: u16,
-    addr: Option<&'a RawAddr>,
+    addr: Option<&'a AddrBuf>,
     flags: MsgFlags,
     patience: Patience,
 }
@@ -70,7 +70,7 @@ impl Socket {
         if each == 0 {
             return Err(Error::Invalid("datagrams of no bytes have no end".into()));
         }
-        let raw = addr.map(RawAddr::encode);
+        let raw = addr.map(AddrBuf::encode);
         let cut = Cut {
             segment_bytes,
             addr: raw.as_ref(),

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::addr::{self, Addr, RawAddr, ToAddr};
+use crate::addr::{self, Addr, AddrBuf, ToAddr};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kinds::{Family, Kind, Protocol, Shutdown};
@@ -50,12 +50,18 @@ pub struct Socket {
     pub(crate) fd: OwnedFd,
     pub(crate) closed: AtomicBool,
     pub(crate) is_borrowed: bool,
+    segmentation: Segmentation,
+    mode: AtomicU64,
+    facts: Facts,
+}
+
+/// What a socket was made as, and hands on to those that it accepts.
+#[derive(Debug, Clone, Copy)]
+struct Facts {
     /// As the kernel keeps it: it makes no socket whose family does not fit.
     family: libc::sa_family_t,
-    mode: AtomicU64,
     /// As the kernel keeps it: its types fit into four bits.
     kind: u16,
-    segmentation: Segmentation,
     protocol: Protocol,
 }
 
@@ -147,11 +153,26 @@ impl Socket {
             fd,
             closed: AtomicBool::new(false),
             is_borrowed: false,
-            family: libc::sa_family_t::try_from(family.raw()).unwrap_or(0),
             mode: AtomicU64::new(mode_to_raw(mode)),
-            kind: u16::try_from(kind.raw()).unwrap_or(0),
-            protocol,
             segmentation: Segmentation::default(),
+            facts: Facts {
+                family: libc::sa_family_t::try_from(family.raw()).unwrap_or(0),
+                kind: u16::try_from(kind.raw()).unwrap_or(0),
+                protocol,
+            },
+        }
+    }
+
+    /// A connection that this listener has accepted.
+    #[inline]
+    pub(crate) fn accepted(&self, fd: OwnedFd, mode: NewMode) -> Self {
+        Self {
+            fd,
+            closed: AtomicBool::new(false),
+            is_borrowed: false,
+            mode: AtomicU64::new(mode.0),
+            segmentation: Segmentation::default(),
+            facts: self.facts,
         }
     }
 
@@ -163,19 +184,19 @@ impl Socket {
     /// The address family.
     #[must_use]
     pub const fn family(&self) -> Family {
-        Family::from_raw(self.family as i32)
+        Family::from_raw(self.facts.family as i32)
     }
 
     /// The socket type.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        Kind::from_raw(self.kind as i32)
+        Kind::from_raw(self.facts.kind as i32)
     }
 
     /// The protocol that was asked for.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
-        self.protocol
+        self.facts.protocol
     }
 
     /// How calls wait.
@@ -301,7 +322,7 @@ impl Socket {
 
 /// The kernel's error for a call on an address names the address.
 #[cold]
-pub(crate) fn about(raw: &RawAddr, error: Error) -> Error {
+pub(crate) fn about(raw: &AddrBuf, error: Error) -> Error {
     match error {
         Error::Os {
             errno,
@@ -344,16 +365,47 @@ fn kind_with_mode(kind: Kind, mode: Mode) -> i32 {
     }
 }
 
+/// The mode of a socket that is about to be made, as it is kept there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewMode(u64);
+
+impl NewMode {
+    #[inline]
+    pub(crate) fn of(mode: Mode) -> Self {
+        Self(mode_to_raw(mode))
+    }
+
+    /// [`Mode::for_new_sockets`].
+    #[inline]
+    pub(crate) fn usual() -> Self {
+        Self(MODE_FOR_NEW.load(Ordering::Relaxed))
+    }
+
+    /// The flags of accept4(2) that make it so.
+    #[inline]
+    pub(crate) const fn accept_flags(self) -> i32 {
+        match self.0 {
+            MODE_BLOCK => libc::SOCK_CLOEXEC,
+            _ => libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+        }
+    }
+}
+
+#[inline]
 fn mode_to_raw(mode: Mode) -> u64 {
     match mode {
         Mode::Block => MODE_BLOCK,
         Mode::NonBlock => 0,
-        // Beyond 584 years a limit is as good as none, but it must not become `Block`, which is
-        // another state of the descriptor.
-        Mode::Within(limit) => u64::try_from(limit.as_nanos())
-            .unwrap_or(MODE_BLOCK - 1)
-            .min(MODE_BLOCK - 1),
+        Mode::Within(limit) => limit_to_raw(limit),
     }
+}
+
+/// Beyond 584 years a limit is as good as none, but it must not become `Block`, which is another
+/// state of the descriptor.
+#[cold]
+fn limit_to_raw(limit: Duration) -> u64 {
+    let nanos = u64::try_from(limit.as_nanos()).unwrap_or(MODE_BLOCK - 1);
+    nanos.min(MODE_BLOCK - 1)
 }
 
 #[inline]

@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::control::ZeroCopyRange;
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -198,10 +198,10 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     /// # Errors
     /// As [`Socket::send_to`].
     pub fn send_to(&mut self, buffer: B, addr: &Addr) -> Result<()> {
-        self.send_buffer(buffer, Some(&RawAddr::encode(addr)))
+        self.send_buffer(buffer, Some(&AddrBuf::encode(addr)))
     }
 
-    fn send_buffer(&mut self, buffer: B, addr: Option<&RawAddr>) -> Result<()> {
+    fn send_buffer(&mut self, buffer: B, addr: Option<&AddrBuf>) -> Result<()> {
         let patience = self.socket.patience();
         let first = self.next;
         let mut sent = 0;
@@ -238,7 +238,7 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     }
 
     /// One system call that succeeds.
-    fn step(&mut self, rest: &[u8], addr: Option<&RawAddr>, patience: Patience) -> Result<usize> {
+    fn step(&mut self, rest: &[u8], addr: Option<&AddrBuf>, patience: Patience) -> Result<usize> {
         let socket = &self.socket;
         let pieces = [IoSlice::new(rest)];
         let send = |flags| {

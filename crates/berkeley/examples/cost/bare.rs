@@ -8,9 +8,10 @@
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use core::ptr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Room for an address of any family.
-type Storage = MaybeUninit<libc::sockaddr_storage>;
+pub(crate) type Storage = MaybeUninit<libc::sockaddr_storage>;
 
 fn storage_len() -> libc::socklen_t {
     libc::socklen_t::try_from(size_of::<Storage>()).unwrap_or(0)
@@ -28,16 +29,32 @@ pub(crate) fn recv(fd: c_int, buf: &mut [u8]) -> bool {
     (unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), 0) }) >= 0
 }
 
+/// Accepts, and leaves the peer's address as the kernel has written it.
 #[inline]
-pub(crate) fn accept(fd: c_int, nonblocking: bool) -> c_int {
+pub(crate) fn accept_raw(
+    fd: c_int,
+    nonblocking: bool,
+    addr: &mut Storage,
+    len: &mut libc::socklen_t,
+) -> c_int {
     let mut flags = libc::SOCK_CLOEXEC;
     if nonblocking {
         flags |= libc::SOCK_NONBLOCK;
     }
-    let mut addr = Storage::uninit();
-    let mut len = storage_len();
+    *len = storage_len();
     // SAFETY: `addr` is live and has the room that `len` tells.
-    unsafe { libc::accept4(fd, addr.as_mut_ptr().cast(), &raw mut len, flags) }
+    unsafe { libc::accept4(fd, addr.as_mut_ptr().cast(), len, flags) }
+}
+
+/// Accepts, and answers the peer's address as the family's structure.
+#[inline]
+pub(crate) fn accept<A: Inet>(fd: c_int, nonblocking: bool) -> Option<(c_int, A)> {
+    let (mut addr, mut len) = (Storage::uninit(), 0);
+    let new = accept_raw(fd, nonblocking, &mut addr, &mut len);
+    if new < 0 {
+        return None;
+    }
+    Some((new, inet_of(&addr, len)?))
 }
 
 /// Closes what [`accept`] has answered.
@@ -82,20 +99,8 @@ fn header(piece: &mut libc::iovec) -> libc::msghdr {
     header
 }
 
-/// An address of IPv4 as the kernel reads it.
-pub(crate) fn inet(addr: std::net::SocketAddrV4) -> libc::sockaddr_in {
-    libc::sockaddr_in {
-        sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap_or(0),
-        sin_port: addr.port().to_be(),
-        sin_addr: libc::in_addr {
-            s_addr: u32::from(*addr.ip()).to_be(),
-        },
-        sin_zero: [0; 8],
-    }
-}
-
 #[inline]
-pub(crate) fn sendto(fd: c_int, data: &[u8], addr: &libc::sockaddr_in) -> bool {
+pub(crate) fn sendto<A: Inet>(fd: c_int, data: &[u8], addr: &A) -> bool {
     let len = libc::socklen_t::try_from(size_of_val(addr)).unwrap_or(0);
     // SAFETY: both are live and have the lengths that are told.
     let sent = unsafe {
@@ -111,20 +116,104 @@ pub(crate) fn sendto(fd: c_int, data: &[u8], addr: &libc::sockaddr_in) -> bool {
     sent >= 0
 }
 
+/// Receives, and leaves the sender's address as the kernel has written it.
 #[inline]
-pub(crate) fn recvfrom(fd: c_int, buf: &mut [u8]) -> bool {
-    let mut addr = Storage::uninit();
-    let mut len = storage_len();
+pub(crate) fn recvfrom_raw(
+    fd: c_int,
+    buf: &mut [u8],
+    addr: &mut Storage,
+    len: &mut libc::socklen_t,
+) -> isize {
+    *len = storage_len();
+    let (bytes, room) = (buf.as_mut_ptr().cast(), buf.len());
     // SAFETY: buffer and address are live, exclusive, and have the room that is told.
-    let came = unsafe {
-        libc::recvfrom(
-            fd,
-            buf.as_mut_ptr().cast(),
-            buf.len(),
-            0,
-            addr.as_mut_ptr().cast(),
-            &raw mut len,
-        )
-    };
-    came >= 0
+    unsafe { libc::recvfrom(fd, bytes, room, 0, addr.as_mut_ptr().cast(), len) }
+}
+
+/// Receives, and answers the sender's address as the family's structure.
+#[inline]
+pub(crate) fn recvfrom<A: Inet>(fd: c_int, buf: &mut [u8]) -> Option<A> {
+    let (mut addr, mut len) = (Storage::uninit(), 0);
+    if recvfrom_raw(fd, buf, &mut addr, &mut len) < 0 {
+        return None;
+    }
+    inet_of(&addr, len)
+}
+
+/// A structure of an internet family.
+pub(crate) trait Inet: Copy {
+    const FAMILY: c_int;
+    type Ip;
+
+    fn of(ip: Self::Ip, port: u16) -> Self;
+    fn family(&self) -> libc::sa_family_t;
+    /// What a program looks at.
+    fn peer(&self) -> (Self::Ip, u16);
+}
+
+impl Inet for libc::sockaddr_in {
+    const FAMILY: c_int = libc::AF_INET;
+    type Ip = Ipv4Addr;
+
+    fn of(ip: Ipv4Addr, port: u16) -> Self {
+        Self {
+            sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap_or(0),
+            sin_port: port.to_be(),
+            sin_addr: libc::in_addr {
+                s_addr: u32::from(ip).to_be(),
+            },
+            sin_zero: [0; 8],
+        }
+    }
+
+    #[inline]
+    fn family(&self) -> libc::sa_family_t {
+        self.sin_family
+    }
+
+    #[inline]
+    fn peer(&self) -> (Ipv4Addr, u16) {
+        let ip = Ipv4Addr::from(self.sin_addr.s_addr.to_ne_bytes());
+        (ip, u16::from_be(self.sin_port))
+    }
+}
+
+impl Inet for libc::sockaddr_in6 {
+    const FAMILY: c_int = libc::AF_INET6;
+    type Ip = Ipv6Addr;
+
+    fn of(ip: Ipv6Addr, port: u16) -> Self {
+        Self {
+            sin6_family: libc::sa_family_t::try_from(libc::AF_INET6).unwrap_or(0),
+            sin6_port: port.to_be(),
+            sin6_flowinfo: 0,
+            sin6_addr: libc::in6_addr {
+                s6_addr: ip.octets(),
+            },
+            sin6_scope_id: 0,
+        }
+    }
+
+    #[inline]
+    fn family(&self) -> libc::sa_family_t {
+        self.sin6_family
+    }
+
+    #[inline]
+    fn peer(&self) -> (Ipv6Addr, u16) {
+        let ip = Ipv6Addr::from(self.sin6_addr.s6_addr);
+        (ip, u16::from_be(self.sin6_port))
+    }
+}
+
+/// The address that the kernel has written, if it is a whole one of that family.
+#[inline]
+fn inet_of<A: Inet>(addr: &Storage, len: libc::socklen_t) -> Option<A> {
+    if usize::try_from(len) != Ok(size_of::<A>()) {
+        return None;
+    }
+    // SAFETY: so many bytes are written, the room is aligned for any address, and the structures
+    // are integers.
+    let addr = unsafe { addr.as_ptr().cast::<A>().read() };
+    (c_int::from(addr.family()) == A::FAMILY).then_some(addr)
 }

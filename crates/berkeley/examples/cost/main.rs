@@ -8,30 +8,34 @@
 //! whether the call failed; making and emptying the sockets is not counted.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
+mod addressed;
 mod bare;
 
 use std::env;
 use std::hint::black_box;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd};
 use std::process::Command;
 
-use berkeley::{
-    Addr, ControlSpace, Family, Kind, Mode, MsgFlags, OutMessage, Protocol, Result, Socket,
-};
+use berkeley::{ControlSpace, Family, Kind, Mode, MsgFlags, OutMessage, Result, Socket};
 
 /// Few enough for the queue of a socket.
 const CALLS: usize = 100;
 
-const OPERATIONS: [&str; 7] = [
+const OPERATIONS: [&str; 13] = [
     "send",
     "recv",
-    "accept",
     "sendmsg",
     "recvmsg",
+    "accept",
+    "accept (IPv6)",
+    "accept_addr",
     "send_to",
+    "send_to (IPv6)",
+    "send_to (AddrBuf)",
     "recv_from",
+    "recv_from (IPv6)",
+    "recv_addr",
 ];
 const MODES: [&str; 2] = ["blocking", "non-blocking"];
 
@@ -66,8 +70,8 @@ fn main() -> io::Result<()> {
 }
 
 fn table() -> io::Result<()> {
-    println!("| call      | mode         | ours | bare | difference | within the goal |");
-    println!("|-----------|--------------|-----:|-----:|-----------:|-----------------|");
+    println!("| call              | mode         | ours | bare | difference | within the goal |");
+    println!("|-------------------|--------------|-----:|-----:|-----------:|-----------------|");
     for operation in OPERATIONS {
         for mode in MODES {
             let ours = count("ours", operation, mode)?;
@@ -77,7 +81,7 @@ fn table() -> io::Result<()> {
             let is_within = more <= 20.0_f64.max(bare * 0.02);
             let verdict = if is_within { "yes" } else { "no" };
             let figures = format!("{ours:4.0} | {bare:4.0} | {more:+10.0}");
-            println!("| {operation:9} | {mode:12} | {figures} | {verdict:15} |");
+            println!("| {operation:17} | {mode:12} | {figures} | {verdict:15} |");
         }
     }
     Ok(())
@@ -133,8 +137,7 @@ fn calls(ours: bool, operation: &str, mode: Mode) -> Result<usize> {
                 bytes(ours, operation, &near)
             })
         }
-        "accept" => accept(ours, mode),
-        _ => datagrams(ours, operation, mode),
+        _ => addressed::calls(ours, operation, mode),
     }
 }
 
@@ -169,77 +172,4 @@ fn messages(ours: bool, operation: &str, near: &Socket) -> usize {
         }),
         (false, _) => measured(|| bare::recvmsg(fd, black_box(&mut buf), &mut room)),
     }
-}
-
-/// The accepted ones are kept, and closed when nobody counts. No pages are touched for the first
-/// time: `Vec::push` finds its room.
-fn accept(ours: bool, mode: Mode) -> Result<usize> {
-    let listener = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
-    listener.bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-    listener.listen(128)?;
-    let addr = listener.local_addr()?;
-    let mut callers = Vec::new();
-    for _call in 0..CALLS {
-        let caller = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT)?;
-        caller.connect(&addr)?;
-        callers.push(caller);
-    }
-    listener.set_mode(mode)?;
-    if ours {
-        let mut kept = Vec::with_capacity(CALLS);
-        return Ok(measured(|| match listener.accept_with(mode) {
-            Ok((socket, addr)) => {
-                black_box(&addr);
-                kept.push(socket);
-                true
-            }
-            Err(_) => false,
-        }));
-    }
-    let mut kept = Vec::with_capacity(CALLS);
-    let fd = listener.as_fd().as_raw_fd();
-    let nonblocking = mode == Mode::NonBlock;
-    let done = measured(|| {
-        let fd = bare::accept(fd, nonblocking);
-        kept.push(fd);
-        fd >= 0
-    });
-    kept.into_iter().for_each(bare::close);
-    Ok(done)
-}
-
-fn datagrams(ours: bool, operation: &str, mode: Mode) -> Result<usize> {
-    let near = Socket::new(Family::INET, Kind::DGRAM, Protocol::DEFAULT)?;
-    near.bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-    let addr: Addr = near.local_addr()?;
-    let port = addr.port().unwrap_or(0);
-    let raw = bare::inet(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-    near.set_mode(mode)?;
-    let fd = near.as_fd().as_raw_fd();
-    let mut buf = [0; 1];
-    if operation == "recv_from" {
-        for _call in 0..CALLS {
-            near.send_to(b"x", MsgFlags::NONE, &addr)?;
-        }
-    }
-    Ok(match (ours, operation) {
-        (true, "send_to") => measured(|| {
-            near.send_to(black_box(b"x"), MsgFlags::NONE, black_box(&addr))
-                .is_ok()
-        }),
-        (false, "send_to") => measured(|| bare::sendto(fd, black_box(b"x"), black_box(&raw))),
-        (true, "recv_from") => {
-            measured(
-                || match near.recv_from(black_box(&mut buf), MsgFlags::NONE) {
-                    Ok((_, sender)) => {
-                        black_box(&sender);
-                        true
-                    }
-                    Err(_) => false,
-                },
-            )
-        }
-        (false, "recv_from") => measured(|| bare::recvfrom(fd, black_box(&mut buf))),
-        _ => 0,
-    })
 }

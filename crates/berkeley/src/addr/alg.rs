@@ -3,7 +3,7 @@
 use core::fmt;
 use core::mem::{offset_of, size_of};
 
-use super::raw::{RAW_ADDR_BYTES, RawAddr, field, u32_at};
+use super::raw::{ADDR_BYTES, AddrBuf, field, u32_at};
 use super::text::Fields;
 use crate::error::{Error, Result};
 use crate::kinds::Family;
@@ -12,7 +12,7 @@ const TYPE_BYTES: usize = 14;
 const NAME_AT: usize = 24;
 /// The kernel takes longer names than the structure has room for (Linux 4.14), up to the size of
 /// any address with a closing zero.
-const NAME_BYTES: usize = RAW_ADDR_BYTES - NAME_AT;
+const NAME_BYTES: usize = ADDR_BYTES - NAME_AT;
 const ALG_BYTES: usize = size_of::<libc::sockaddr_alg>();
 
 const _: () = {
@@ -109,7 +109,7 @@ impl AlgAddr {
         self.mask
     }
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         let len = (NAME_AT + self.name.len() + 1).max(ALG_BYTES);
         raw.begin(Family::ALG, len);
         raw.put(2, self.kind.as_bytes());

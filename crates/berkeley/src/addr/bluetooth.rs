@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::raw::{RawAddr, field, u16_at};
+use super::raw::{AddrBuf, field, u16_at};
 use super::text::{Fields, hex_bytes};
 use crate::error::{Error, Result};
 use crate::kinds::Family;
@@ -148,7 +148,7 @@ impl BluetoothAddr {
     /// `BDADDR_LE_RANDOM`: Low Energy, random address.
     pub const DEVICE_LE_RANDOM: u8 = 2;
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         match self {
             Self::Hci { adapter, channel } => {
                 raw.begin(Family::BLUETOOTH, HCI_BYTES);

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::mem::{offset_of, size_of};
 
-use super::raw::{RawAddr, field, u32_at};
+use super::raw::{AddrBuf, field, u32_at};
 use super::text::Fields;
 use crate::error::Result;
 use crate::kinds::Family;
@@ -109,7 +109,7 @@ impl CanAddr {
         }
     }
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         let len = match self {
             Self::Raw { .. } => RAW_BYTES,
             Self::Isotp { .. } => ISOTP_BYTES,

@@ -4,7 +4,8 @@ use core::mem::{offset_of, size_of};
 use std::ffi::CString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-use super::raw::{RawAddr, field};
+use super::AddrBuf;
+use super::raw::{FAMILY_BYTES, field};
 use crate::error::{Error, Result};
 use crate::kinds::Family;
 use crate::sys;
@@ -24,19 +25,62 @@ const _: () = {
 };
 
 #[inline]
-pub(super) fn encode(addr: &SocketAddrV4, raw: &mut RawAddr) {
-    raw.begin(Family::INET, INET_BYTES);
-    raw.put(2, &addr.port().to_be_bytes());
-    raw.put(4, &addr.ip().octets());
+pub(super) fn encode(addr: &SocketAddrV4, raw: &mut AddrBuf) {
+    let mut bytes = [0; INET_BYTES];
+    put(&mut bytes, 0, family_bytes(Family::INET));
+    put(&mut bytes, 2, addr.port().to_be_bytes());
+    put(&mut bytes, 4, addr.ip().octets());
+    raw.set(&bytes);
 }
 
 #[inline]
-pub(super) fn encode6(addr: &SocketAddrV6, raw: &mut RawAddr) {
-    raw.begin(Family::INET6, INET6_BYTES);
-    raw.put(2, &addr.port().to_be_bytes());
-    raw.put(4, &addr.flowinfo().to_be_bytes());
-    raw.put(8, &addr.ip().octets());
-    raw.put(24, &addr.scope_id().to_ne_bytes());
+pub(super) fn encode6(addr: &SocketAddrV6, raw: &mut AddrBuf) {
+    let mut bytes = [0; INET6_BYTES];
+    put(&mut bytes, 0, family_bytes(Family::INET6));
+    put(&mut bytes, 2, addr.port().to_be_bytes());
+    put(&mut bytes, 4, addr.flowinfo().to_be_bytes());
+    put(&mut bytes, 8, addr.ip().octets());
+    put(&mut bytes, 24, addr.scope_id().to_ne_bytes());
+    raw.set(&bytes);
+}
+
+#[inline]
+fn family_bytes(family: Family) -> [u8; FAMILY_BYTES] {
+    libc::sa_family_t::try_from(family.raw())
+        .unwrap_or(0)
+        .to_ne_bytes()
+}
+
+#[inline]
+fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+    if let Some(place) = bytes.get_mut(at..at + N) {
+        place.copy_from_slice(&value);
+    }
+}
+
+/// True if the address begins with this family's number.
+#[inline]
+pub(super) fn has_family(bytes: &[u8], family: Family) -> bool {
+    field(bytes, 0) == Some(family_bytes(family))
+}
+
+/// An address that has all its bytes.
+#[inline]
+pub(super) fn whole(bytes: &[u8; INET_BYTES]) -> SocketAddrV4 {
+    let [_, _, high, low, a, b, c, d, ..] = *bytes;
+    SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low]))
+}
+
+/// The same for the other family.
+#[inline]
+pub(super) fn whole6(bytes: &[u8; INET6_BYTES]) -> SocketAddrV6 {
+    let [_, _, p0, p1, f0, f1, f2, f3, ip @ .., s0, s1, s2, s3] = *bytes;
+    SocketAddrV6::new(
+        Ipv6Addr::from(ip),
+        u16::from_be_bytes([p0, p1]),
+        u32::from_be_bytes([f0, f1, f2, f3]),
+        u32::from_ne_bytes([s0, s1, s2, s3]),
+    )
 }
 
 #[inline]

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::mem::{offset_of, size_of};
 
-use super::raw::{RawAddr, field, u16_at, u32_at};
+use super::raw::{AddrBuf, field, u16_at, u32_at};
 use super::text::{Fields, hex_bytes};
 use crate::error::{Error, Result};
 use crate::kinds::{EtherType, Family, HardwareType, PacketType};
@@ -133,7 +133,7 @@ impl PacketAddr {
         self.hardware.split_at(self.hardware_len as usize).0
     }
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         let hardware = self.hardware_addr();
         let len = (HARDWARE_AT + hardware.len()).max(PACKET_BYTES);
         raw.begin(Family::PACKET, len);
@@ -230,7 +230,7 @@ impl XdpAddr {
     /// `XDP_USE_SG`: packets of several frames (Linux 6.6).
     pub const USE_SG: u16 = 16;
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         raw.begin(Family::XDP, size_of::<libc::sockaddr_xdp>());
         raw.put(2, &self.flags.to_ne_bytes());
         raw.put(4, &self.interface.to_ne_bytes());

@@ -4,7 +4,7 @@
 use core::fmt;
 use core::mem::{offset_of, size_of};
 
-use super::raw::{RawAddr, u32_at};
+use super::raw::{AddrBuf, u32_at};
 use super::text::Fields;
 use crate::error::Result;
 use crate::kinds::Family;
@@ -47,7 +47,7 @@ pub struct NetlinkAddr {
 }
 
 impl NetlinkAddr {
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         raw.begin(Family::NETLINK, size_of::<libc::sockaddr_nl>());
         raw.put(4, &self.pid.to_ne_bytes());
         raw.put(8, &self.groups.to_ne_bytes());
@@ -123,7 +123,7 @@ impl VsockAddr {
         }
     }
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         raw.begin(Family::VSOCK, size_of::<libc::sockaddr_vm>());
         raw.put(4, &self.port.to_ne_bytes());
         raw.put(8, &self.cid.to_ne_bytes());
@@ -206,7 +206,7 @@ impl QipcrtrAddr {
     /// `QRTR_PORT_CTRL`: the port of the name service.
     pub const PORT_CONTROL: u32 = 0xffff_fffe;
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         raw.begin(Family::QIPCRTR, QRTR_BYTES);
         raw.put(4, &self.node.to_ne_bytes());
         raw.put(8, &self.port.to_ne_bytes());
@@ -259,7 +259,7 @@ impl MctpAddr {
     /// `MCTP_TAG_OWNER`: the kernel chooses a tag.
     pub const TAG_OWNER: u8 = 8;
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         raw.begin(Family::MCTP, MCTP_BYTES);
         raw.put(4, &self.network.to_ne_bytes());
         raw.put(8, &[self.endpoint, self.message_type, self.tag]);

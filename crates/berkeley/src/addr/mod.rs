@@ -21,11 +21,11 @@ pub use bluetooth::{BluetoothAddr, DeviceAddr};
 pub use can::CanAddr;
 pub use link::{PacketAddr, XdpAddr};
 pub use local::{MctpAddr, NetlinkAddr, QipcrtrAddr, VsockAddr};
-pub(crate) use raw::{RAW_ADDR_BYTES, RawAddr};
+pub use raw::AddrBuf;
 pub use rxrpc::RxrpcAddr;
 pub use tipc::{TipcAddr, TipcScope};
 pub use to_addr::ToAddr;
-pub(crate) use to_addr::{encode, encode_into};
+pub(crate) use to_addr::{encode, lay_out};
 pub use unix::UnixAddr;
 
 use crate::kinds::Family;
@@ -48,19 +48,16 @@ use crate::kinds::Family;
 /// Sockets of [`Family::RDS`] and [`Family::SMC`] have addresses of the internet families, those
 /// of [`Family::KCM`] none.
 ///
-/// An address as large as this is moved rarely: the calls of a [`crate::Socket`] take it by
-/// reference, or one of the forms themselves ([`ToAddr`]).
+/// The calls of a [`crate::Socket`] take it by reference, or one of the forms themselves
+/// ([`ToAddr`]); those that receive also leave it as the kernel wrote it ([`AddrBuf`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
+#[repr(u32)]
 pub enum Addr {
     /// An IPv4 address and a port, ip(7).
     Inet(SocketAddrV4),
     /// An IPv6 address, a port, flow information and a scope (an interface's index), ipv6(7).
     Inet6(SocketAddrV6),
-    /// A name between processes of one machine, unix(7).
-    Unix(UnixAddr),
-    /// A cipher or a hash of the kernel.
-    Alg(AlgAddr),
     /// A Bluetooth device.
     Bluetooth(BluetoothAddr),
     /// An interface of a controller area network, with identifiers.
@@ -81,6 +78,11 @@ pub enum Addr {
     Vsock(VsockAddr),
     /// A queue of an interface.
     Xdp(XdpAddr),
+    /// A name between processes of one machine, unix(7).
+    Unix(UnixAddr),
+    // Those that may own memory stand together: dropping tells them from the others at once.
+    /// A cipher or a hash of the kernel.
+    Alg(AlgAddr),
     /// An address of a family that has no form of its own here, as the kernel wrote it.
     Other {
         /// The family.
@@ -89,6 +91,9 @@ pub enum Addr {
         bytes: Vec<u8>,
     },
 }
+
+/// Calls on the way of data move it.
+const _: () = assert!(size_of::<Addr>() <= 48 && size_of::<Option<Addr>>() <= 48);
 
 impl Addr {
     /// The family that the address belongs to.
@@ -204,7 +209,7 @@ impl Addr {
     #[must_use]
     #[doc(alias = "sockaddr")]
     pub fn to_sockaddr(&self) -> Vec<u8> {
-        RawAddr::encode(self).as_bytes().to_vec()
+        AddrBuf::encode(self).as_bytes().to_vec()
     }
 
     /// Reads an address in the kernel's layout. What is too short for its family, or has another
@@ -212,6 +217,6 @@ impl Addr {
     /// looked at. `None` for no bytes and for [`Family::UNSPEC`].
     #[must_use]
     pub fn from_sockaddr(bytes: &[u8]) -> Option<Self> {
-        RawAddr::from_bytes(bytes).decode()
+        AddrBuf::from_bytes(bytes).decode()
     }
 }

@@ -5,69 +5,64 @@
 //! against `libc` where that has the structure.
 
 use core::mem::{offset_of, size_of};
+use std::net::{SocketAddrV4, SocketAddrV6};
 
 use super::{
     Addr, AlgAddr, BluetoothAddr, CanAddr, MctpAddr, NetlinkAddr, PacketAddr, QipcrtrAddr,
     RxrpcAddr, TipcAddr, UnixAddr, VsockAddr, XdpAddr, inet,
 };
 use crate::kinds::Family;
-
-/// Room for the address of any family: what `struct sockaddr_storage` holds.
-pub(crate) const RAW_ADDR_BYTES: usize = size_of::<libc::sockaddr_storage>();
+pub(super) use crate::sys::addr::ADDR_BYTES;
+pub use crate::sys::addr::AddrBuf;
 
 pub(super) const FAMILY_BYTES: usize = size_of::<libc::sa_family_t>();
 
 const _: () = {
     assert!(offset_of!(libc::sockaddr_un, sun_path) == FAMILY_BYTES);
-    assert!(size_of::<libc::sockaddr_un>() <= RAW_ADDR_BYTES);
-    assert!(align_of::<RawAddr>() >= align_of::<libc::sockaddr_storage>());
+    assert!(size_of::<libc::sockaddr_un>() <= ADDR_BYTES);
 };
 
-/// An address in the kernel's layout, with its length.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(8))]
-#[allow(
-    unnameable_types,
-    reason = "what a sealed trait writes; callers neither make nor see one"
-)]
-pub struct RawAddr {
-    pub(crate) bytes: [u8; RAW_ADDR_BYTES],
-    pub(crate) len: libc::socklen_t,
-}
-
-impl RawAddr {
-    /// An empty place that the kernel may fill.
+impl AddrBuf {
+    /// The address; `None` where the kernel wrote none, as it does for the peer of a connected
+    /// stream, and for a Unix peer without a name.
     #[inline]
-    pub(crate) const fn empty() -> Self {
-        Self {
-            bytes: [0; RAW_ADDR_BYTES],
-            len: 0,
-        }
+    #[must_use]
+    pub fn addr(&self) -> Option<Addr> {
+        self.decode_peer()
+    }
+
+    /// The family; `None` where there is no address.
+    #[inline]
+    #[must_use]
+    pub fn family(&self) -> Option<Family> {
+        family_of(self.as_bytes()).map(|(family, _)| family)
     }
 
     /// Lays out an address.
     #[inline]
     pub(crate) fn encode(addr: &Addr) -> Self {
-        let mut raw = Self::empty();
-        raw.set(addr);
+        let mut raw = Self::new();
+        raw.set_addr(addr);
         raw
     }
 
-    /// Lays out an address, in a place that is still empty.
+    /// Lays out an address.
     #[inline]
-    pub(crate) fn set(&mut self, addr: &Addr) {
+    pub(crate) fn set_addr(&mut self, addr: &Addr) {
         match addr {
             Addr::Inet(addr) => inet::encode(addr, self),
             Addr::Inet6(addr) => inet::encode6(addr, self),
-            Addr::Unix(addr) => addr.encode(self),
             other => self.set_other(other),
         }
     }
 
     /// The families that are no part of a hot path.
+    #[inline(never)]
     fn set_other(&mut self, addr: &Addr) {
         match addr {
-            Addr::Inet(_) | Addr::Inet6(_) | Addr::Unix(_) => {}
+            Addr::Inet(addr) => inet::encode(addr, self),
+            Addr::Inet6(addr) => inet::encode6(addr, self),
+            Addr::Unix(addr) => addr.encode(self),
             Addr::Alg(addr) => addr.encode(self),
             Addr::Bluetooth(addr) => addr.encode(self),
             Addr::Can(addr) => addr.encode(self),
@@ -80,7 +75,7 @@ impl RawAddr {
             Addr::Vsock(addr) => addr.encode(self),
             Addr::Xdp(addr) => addr.encode(self),
             Addr::Other { family, bytes } => {
-                let bytes = bytes.get(..RAW_ADDR_BYTES - FAMILY_BYTES).unwrap_or(bytes);
+                let bytes = bytes.get(..ADDR_BYTES - FAMILY_BYTES).unwrap_or(bytes);
                 self.begin(*family, FAMILY_BYTES + bytes.len());
                 self.put(FAMILY_BYTES, bytes);
             }
@@ -90,48 +85,51 @@ impl RawAddr {
     /// An address from bytes that the kernel wrote elsewhere (into ancillary data, for example);
     /// what is longer than any address is cut off.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        let mut raw = Self::empty();
-        let bytes = bytes.get(..RAW_ADDR_BYTES).unwrap_or(bytes);
-        raw.put(0, bytes);
-        raw.len = libc::socklen_t::try_from(bytes.len()).unwrap_or(0);
+        let mut raw = Self::new();
+        raw.set(bytes);
         raw
-    }
-
-    /// The bytes that the address has.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        // The kernel answers the length that the address really has, which may be more than fits.
-        let len = usize::try_from(self.len)
-            .unwrap_or(RAW_ADDR_BYTES)
-            .min(RAW_ADDR_BYTES);
-        self.bytes.split_at(len).0
     }
 
     /// Reads an address that the kernel wrote; `None` where it wrote none, as it does for the
     /// peer of a connected stream.
     #[inline]
     pub(crate) fn decode(&self) -> Option<Addr> {
-        self.decode_inet().or_else(|| self.decode_any())
+        self.read(
+            (),
+            |(), addr| Some(Addr::Inet(addr)),
+            |(), addr| Some(Addr::Inet6(addr)),
+            |()| self.decode_any(),
+        )
     }
 
-    /// Whole addresses of the internet families, which every datagram and every connection of a
-    /// server brings: at fixed places in all the room that there is, nothing has to be checked.
-    #[inline]
-    fn decode_inet(&self) -> Option<Addr> {
-        let len = usize::try_from(self.len).unwrap_or(RAW_ADDR_BYTES);
-        match Family::from_raw(i32::from(u16::from_ne_bytes(field(&self.bytes, 0)?))) {
-            Family::INET if len >= inet::INET_BYTES => inet::decode(&self.bytes).map(Addr::Inet),
-            Family::INET6 if len >= inet::INET6_BYTES => {
-                inet::decode6(&self.bytes).map(Addr::Inet6)
+    /// Reads an address of the internet families in the length that the kernel gives it, which
+    /// every datagram and every connection of a server brings, and goes on with it in one of
+    /// three ways. They stay apart, and `with` goes into one of them, because what is made of the
+    /// address is then written to its last place at once.
+    #[inline(always)]
+    pub(crate) fn read<T, R>(
+        &self,
+        with: T,
+        inet: impl FnOnce(T, SocketAddrV4) -> R,
+        inet6: impl FnOnce(T, SocketAddrV6) -> R,
+        other: impl FnOnce(T) -> R,
+    ) -> R {
+        if let Some(bytes) = self.exactly() {
+            if inet::has_family(bytes, Family::INET) {
+                return inet(with, inet::whole(bytes));
             }
-            _ => None,
+        } else if let Some(bytes) = self.exactly()
+            && inet::has_family(bytes, Family::INET6)
+        {
+            return inet6(with, inet::whole6(bytes));
         }
+        other(with)
     }
 
     #[inline(never)]
     fn decode_any(&self) -> Option<Addr> {
         let bytes = self.as_bytes();
-        let (family, rest) = bytes.split_first_chunk::<FAMILY_BYTES>()?;
-        let family = Family::from_raw(i32::from(u16::from_ne_bytes(*family)));
+        let (family, rest) = family_of(bytes)?;
         let known = match family {
             Family::INET => inet::decode(bytes).map(Addr::Inet),
             Family::INET6 => inet::decode6(bytes).map(Addr::Inet6),
@@ -160,29 +158,45 @@ impl RawAddr {
     /// and getpeername(2) answer the bare family, and recvfrom(2) nothing.
     #[inline]
     pub(crate) fn decode_peer(&self) -> Option<Addr> {
-        self.decode_inet().or_else(|| self.decode_any_peer())
+        self.read(
+            (),
+            |(), addr| Some(Addr::Inet(addr)),
+            |(), addr| Some(Addr::Inet6(addr)),
+            |()| self.other_peer(),
+        )
     }
 
     #[inline(never)]
-    fn decode_any_peer(&self) -> Option<Addr> {
+    pub(crate) fn other_peer(&self) -> Option<Addr> {
         self.decode_any()
             .filter(|addr| !matches!(addr, Addr::Unix(name) if name.is_unnamed()))
     }
 
     /// Writes the family and the length, before the rest.
-    #[inline]
-    pub(super) fn begin(&mut self, family: Family, len: usize) {
+    pub(crate) fn begin(&mut self, family: Family, len: usize) {
         let number = libc::sa_family_t::try_from(family.raw()).unwrap_or(0);
+        self.zeros(len);
         self.put(0, &number.to_ne_bytes());
-        self.len = libc::socklen_t::try_from(len).unwrap_or(0);
     }
 
-    #[inline]
     pub(super) fn put(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()) {
+        if let Some(place) = self.as_bytes_mut().get_mut(at..at + bytes.len()) {
             place.copy_from_slice(bytes);
         }
     }
+}
+
+impl From<&Addr> for AddrBuf {
+    #[inline]
+    fn from(addr: &Addr) -> Self {
+        Self::encode(addr)
+    }
+}
+
+fn family_of(bytes: &[u8]) -> Option<(Family, &[u8])> {
+    let (family, rest) = bytes.split_first_chunk::<FAMILY_BYTES>()?;
+    let family = Family::from_raw(i32::from(u16::from_ne_bytes(*family)));
+    Some((family, rest))
 }
 
 /// `N` bytes at an offset, if the kernel wrote that many.
@@ -208,7 +222,7 @@ mod tests {
     use super::*;
 
     fn round_trip(addr: Addr) {
-        assert_eq!(RawAddr::encode(&addr).decode(), Some(addr));
+        assert_eq!(AddrBuf::encode(&addr).decode(), Some(addr));
     }
 
     #[test]
@@ -232,12 +246,12 @@ mod tests {
 
     #[test]
     fn a_length_of_zero_is_no_address() {
-        assert_eq!(RawAddr::empty().decode(), None);
+        assert_eq!(AddrBuf::new().decode(), None);
     }
 
     #[test]
     fn a_peer_without_a_name_has_no_address() {
-        let unnamed = RawAddr::encode(&Addr::Unix(UnixAddr::unnamed()));
+        let unnamed = AddrBuf::encode(&Addr::Unix(UnixAddr::unnamed()));
         assert_eq!(unnamed.decode_peer(), None);
         assert!(
             unnamed.decode().is_some(),
@@ -246,18 +260,22 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beyond_the_buffer_reads_only_the_buffer() {
-        let mut raw = RawAddr::encode(&Addr::Unix(UnixAddr::path("/x").unwrap()));
-        raw.len = 100_000;
-        assert!(raw.decode().is_some());
+    fn what_is_longer_than_any_address_is_cut_off() {
+        let path = UnixAddr::path("p".repeat(107)).unwrap();
+        let mut bytes = AddrBuf::encode(&Addr::Unix(path.clone()))
+            .as_bytes()
+            .to_vec();
+        bytes.resize(1000, 7);
+        let raw = AddrBuf::from_bytes(&bytes);
+        assert_eq!(raw.as_bytes().len(), ADDR_BYTES);
+        assert_eq!(raw.decode(), Some(Addr::Unix(path)));
     }
 
     #[test]
     fn a_short_internet_address_is_kept_as_bytes() {
-        let mut raw = RawAddr::encode(&Addr::Inet("192.0.2.7:8000".parse().unwrap()));
-        raw.len = 5;
+        let whole = AddrBuf::encode(&Addr::Inet("192.0.2.7:8000".parse().unwrap()));
         assert!(matches!(
-            raw.decode(),
+            AddrBuf::from_bytes(&whole.as_bytes()[..5]).decode(),
             Some(Addr::Other {
                 family: Family::INET,
                 ..

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::net::SocketAddr;
 
-use super::raw::{RawAddr, u16_at};
+use super::raw::{AddrBuf, u16_at};
 use super::text::Fields;
 use super::{Addr, inet};
 use crate::error::Result;
@@ -54,14 +54,14 @@ impl RxrpcAddr {
         self.transport
     }
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
-        let mut inner = RawAddr::empty();
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
+        let mut inner = AddrBuf::new();
         match &self.transport {
             SocketAddr::V4(addr) => inet::encode(addr, &mut inner),
             SocketAddr::V6(addr) => inet::encode6(addr, &mut inner),
         }
         let kind = u16::try_from(Kind::DGRAM.raw()).unwrap_or(0);
-        let len = u16::try_from(inner.len).unwrap_or(0);
+        let len = u16::try_from(inner.as_bytes().len()).unwrap_or(0);
         raw.begin(Family::RXRPC, RXRPC_BYTES);
         raw.put(2, &self.service.to_ne_bytes());
         raw.put(4, &kind.to_ne_bytes());

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::raw::{RawAddr, u32_at};
+use super::raw::{AddrBuf, u32_at};
 use super::text::Fields;
 use crate::error::Result;
 use crate::kinds::Family;
@@ -94,7 +94,7 @@ impl TipcAddr {
         }
     }
 
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         let (form, words) = match *self {
             Self::Id {
                 node, reference, ..

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net;
 use std::path::Path;
 
-use super::raw::{FAMILY_BYTES, RawAddr};
+use super::raw::{AddrBuf, FAMILY_BYTES};
 use crate::error::{Error, Result};
 use crate::kinds::Family;
 
@@ -21,8 +21,9 @@ const SUN_PATH_BYTES: usize = 108;
 /// What an unnamed address is written as.
 const UNNAMED: &str = "(unnamed)";
 
-/// The name of a Unix socket: a path, an abstract name, or none. It holds its bytes itself, so
-/// that neither sending to it nor receiving it allocates.
+/// The name of a Unix socket: a path, an abstract name, or none. A name of up to 37 bytes lies in
+/// the value itself, a longer one on the heap; sending to it allocates neither way, and
+/// [`crate::AddrBuf`] receives it without.
 ///
 /// As text, both ways: a path as it is, an abstract name behind `@`, `(unnamed)`. What cannot be
 /// shown is escaped: control characters as `\u{1b}`, bytes that are no UTF-8 as `\xff`, the `@`
@@ -41,10 +42,22 @@ const UNNAMED: &str = "(unnamed)";
 /// unix(7), "Address format".
 #[doc(alias = "sockaddr_un")]
 #[derive(Clone)]
-pub struct UnixAddr {
-    kind: NameKind,
-    len: u8,
-    bytes: [u8; SUN_PATH_BYTES],
+pub struct UnixAddr(Name);
+
+/// Bytes of a name that lie in the value itself: what the other forms of an address leave room for.
+const SHORT_BYTES: usize = 37;
+
+#[derive(Clone)]
+enum Name {
+    Short {
+        kind: NameKind,
+        len: u8,
+        bytes: [u8; SHORT_BYTES],
+    },
+    Long {
+        kind: NameKind,
+        bytes: Box<[u8]>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,27 +72,41 @@ impl UnixAddr {
     /// name ("autobind").
     #[must_use]
     pub const fn unnamed() -> Self {
-        Self {
+        Self(Name::Short {
             kind: NameKind::Unnamed,
             len: 0,
-            bytes: [0; SUN_PATH_BYTES],
-        }
+            bytes: [0; SHORT_BYTES],
+        })
     }
 
     /// What fits of `name`.
     fn new(kind: NameKind, name: &[u8]) -> Self {
-        let mut bytes = [0; SUN_PATH_BYTES];
-        let mut len = 0;
-        for (place, byte) in bytes.iter_mut().zip(name) {
-            *place = *byte;
-            len += 1;
+        let name = name.get(..SUN_PATH_BYTES).unwrap_or(name);
+        let mut bytes = [0; SHORT_BYTES];
+        match (bytes.get_mut(..name.len()), u8::try_from(name.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(name);
+                Self(Name::Short { kind, len, bytes })
+            }
+            _ => Self(Name::Long {
+                kind,
+                bytes: name.into(),
+            }),
         }
-        Self { kind, len, bytes }
+    }
+
+    const fn kind(&self) -> NameKind {
+        match self.0 {
+            Name::Short { kind, .. } | Name::Long { kind, .. } => kind,
+        }
     }
 
     /// The path or the abstract name, without the zero that marks it.
     const fn name(&self) -> &[u8] {
-        self.bytes.split_at(self.len as usize).0
+        match &self.0 {
+            Name::Short { len, bytes, .. } => bytes.split_at(*len as usize).0,
+            Name::Long { bytes, .. } => bytes,
+        }
     }
 
     /// A name in the file system, 1 to 107 bytes, of any bytes but zero.
@@ -127,13 +154,13 @@ impl UnixAddr {
     /// The path, if this is one.
     #[must_use]
     pub fn as_path(&self) -> Option<&Path> {
-        (self.kind == NameKind::Path).then(|| Path::new(OsStr::from_bytes(self.name())))
+        (self.kind() == NameKind::Path).then(|| Path::new(OsStr::from_bytes(self.name())))
     }
 
     /// The abstract name, if this is one.
     #[must_use]
     pub const fn as_abstract(&self) -> Option<&[u8]> {
-        match self.kind {
+        match self.kind() {
             NameKind::Abstract => Some(self.name()),
             _ => None,
         }
@@ -142,13 +169,13 @@ impl UnixAddr {
     /// True for a socket without a name.
     #[must_use]
     pub const fn is_unnamed(&self) -> bool {
-        matches!(self.kind, NameKind::Unnamed)
+        matches!(self.kind(), NameKind::Unnamed)
     }
 
     #[inline]
-    pub(super) fn encode(&self, raw: &mut RawAddr) {
+    pub(super) fn encode(&self, raw: &mut AddrBuf) {
         let name = self.name();
-        let (at, len) = match self.kind {
+        let (at, len) = match self.kind() {
             NameKind::Unnamed => (FAMILY_BYTES, 0),
             // A path that another program made may fill `sun_path`; the zero is then left out.
             NameKind::Path => (FAMILY_BYTES, (name.len() + 1).min(SUN_PATH_BYTES)),
@@ -174,7 +201,7 @@ impl UnixAddr {
 
 impl PartialEq for UnixAddr {
     fn eq(&self, other: &Self) -> bool {
-        (self.kind, self.name()) == (other.kind, other.name())
+        (self.kind(), self.name()) == (other.kind(), other.name())
     }
 }
 
@@ -188,13 +215,13 @@ impl PartialOrd for UnixAddr {
 
 impl Ord for UnixAddr {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.kind, self.name()).cmp(&(other.kind, other.name()))
+        (self.kind(), self.name()).cmp(&(other.kind(), other.name()))
     }
 }
 
 impl Hash for UnixAddr {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.kind, self.name()).hash(state);
+        (self.kind(), self.name()).hash(state);
     }
 }
 
@@ -208,7 +235,7 @@ impl fmt::Display for UnixAddr {
     /// A path as it is, an abstract name behind `@`, control characters escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = self.name();
-        match self.kind {
+        match self.kind() {
             NameKind::Unnamed => return f.write_str(UNNAMED),
             NameKind::Abstract => f.write_char('@')?,
             NameKind::Path if is_taken(bytes) => {
@@ -332,7 +359,7 @@ impl TryFrom<&UnixAddr> for net::SocketAddr {
 
     /// Fails for what `std` cannot hold: an unnamed address, and a path of 108 bytes.
     fn try_from(addr: &UnixAddr) -> Result<Self> {
-        let made = match addr.kind {
+        let made = match addr.kind() {
             NameKind::Unnamed => {
                 return Err(Error::Invalid("std cannot make an unnamed address".into()));
             }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::mem::{offset_of, size_of};
 
 use super::walk::field;
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::errno::Errno;
 
 const BYTES: usize = size_of::<libc::sock_extended_err>();
@@ -150,11 +150,7 @@ impl ExtendedError {
 
 /// Reads an address that the kernel wrote into a control message.
 pub(crate) fn addr_of(bytes: &[u8]) -> Option<Addr> {
-    let mut raw = RawAddr::empty();
-    let bytes = bytes.get(..raw.bytes.len()).unwrap_or(bytes);
-    raw.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    raw.len = libc::socklen_t::try_from(bytes.len()).ok()?;
-    raw.decode()
+    AddrBuf::from_bytes(bytes).decode()
 }
 
 #[cfg(test)]
@@ -168,8 +164,8 @@ mod tests {
         bytes[4..7].copy_from_slice(&[2, 3, 4]);
         bytes[8..12].copy_from_slice(&1400u32.to_ne_bytes());
         let offender: Addr = Addr::Inet("192.0.2.9:0".parse().unwrap());
-        let raw = RawAddr::encode(&offender);
-        bytes.extend_from_slice(&raw.bytes[..16]);
+        let raw = AddrBuf::encode(&offender);
+        bytes.extend_from_slice(raw.as_bytes());
         let error = ExtendedError::decode(&bytes).unwrap();
         assert_eq!(
             (error.origin, error.kind, error.code),

@@ -62,7 +62,7 @@ use crate::sys;
 /// getnameinfo(3), RFC 3493 §6.2.
 pub fn getnameinfo(addr: &Addr, flags: NameFlags) -> Result<NameInfo> {
     sys::netdb::name_of(addr, flags).map_err(|reason| Error::NoName {
-        addr: addr.to_string(),
+        addr: addr.to_string().into(),
         reason,
     })
 }
@@ -136,7 +136,7 @@ pub fn gethostbyname2(name: impl AsRef<OsStr>, family: Family) -> Result<HostEnt
 pub fn gethostbyaddr(addr: impl Into<IpAddr>) -> Result<HostEntry> {
     let addr = addr.into();
     sys::netdb::host_by_addr(addr).map_err(|reason| Error::NoName {
-        addr: addr.to_string(),
+        addr: addr.to_string().into(),
         reason,
     })
 }
@@ -275,7 +275,7 @@ pub fn getfqdn(name: impl AsRef<OsStr>) -> Result<OsString> {
 
 fn no_address(host: &OsStr, reason: ResolveError) -> Error {
     Error::Resolve {
-        host: host.to_string_lossy().into_owned(),
+        host: host.to_string_lossy().into(),
         reason,
     }
 }

@@ -10,7 +10,7 @@ use core::slice;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::check_len;
-use crate::addr::RawAddr;
+use crate::addr::AddrBuf;
 use crate::errno::Errno;
 
 mod sealed {
@@ -161,8 +161,12 @@ const TRUTHFUL: c_int = libc::MSG_CMSG_CLOEXEC
     | libc::MSG_PEEK
     | libc::MSG_WAITALL;
 
-/// A buffer on its way through a call that may be tried more than once: taken when it succeeds.
-pub(crate) struct Slot<B>(Option<B>);
+/// A buffer on its way through a call that may be tried more than once, with what came into it.
+pub(crate) struct Slot<B> {
+    buf: B,
+    /// What the last call that received into it has answered.
+    came: usize,
+}
 
 impl<B: RecvBuf> Slot<B> {
     /// Makes the buffer ready. With `MSG_TRUNC` the kernel's answer is no proof that anything was
@@ -176,41 +180,42 @@ impl<B: RecvBuf> Slot<B> {
             // SAFETY: the buffer says that it has this room, and it is exclusively ours.
             unsafe { place.cast::<u8>().write_bytes(0, len) };
         }
-        Self(Some(buf))
+        Self { buf, came: 0 }
     }
 
     /// True for uninitialised memory of no length, such as a vector that is full. (A slice of no
     /// length is what its caller says it is.)
     #[inline]
     pub(crate) fn has_no_room(&mut self) -> bool {
-        !B::IS_INITIALISED && self.0.as_mut().is_none_or(|buf| buf.room().1 == 0)
+        !B::IS_INITIALISED && self.buf.room().1 == 0
     }
 
+    /// How many bytes came.
     #[inline]
-    fn room(&mut self) -> Result<(*mut MaybeUninit<u8>, usize), Errno> {
-        self.0.as_mut().map(B::room).ok_or(Errno::EINVAL)
+    pub(crate) const fn came(&self) -> usize {
+        self.came
     }
 
+    /// The buffer with what came.
     #[inline]
-    fn take(&mut self, len: usize) -> Result<B::Filled, Errno> {
-        let buf = self.0.take().ok_or(Errno::EINVAL)?;
-        // SAFETY: called with what recv(2) has answered for this buffer: so many bytes were
+    pub(crate) fn filled(self) -> B::Filled {
+        // SAFETY: nothing, or what recv(2) has answered for this buffer: so many bytes were
         // written, as far as they fit; or it was initialised before.
-        Ok(unsafe { buf.filled(len) })
+        unsafe { self.buf.filled(self.came) }
     }
 }
 
-/// recv(2) into any buffer; also tells how many bytes came.
+/// recv(2) into any buffer.
 #[inline]
 pub(crate) fn recv<B: RecvBuf>(
     fd: BorrowedFd<'_>,
     slot: &mut Slot<B>,
     flags: c_int,
-) -> Result<(B::Filled, usize), Errno> {
-    let (place, room) = slot.room()?;
+) -> Result<(), Errno> {
+    let (place, room) = slot.buf.room();
     // SAFETY: the buffer has this room, is exclusively ours, and recv(2) writes no more.
-    let len = check_len(unsafe { libc::recv(fd.as_raw_fd(), place.cast(), room, flags) })?;
-    Ok((slot.take(len)?, len))
+    slot.came = check_len(unsafe { libc::recv(fd.as_raw_fd(), place.cast(), room, flags) })?;
+    Ok(())
 }
 
 /// recvfrom(2) into any buffer.
@@ -219,14 +224,16 @@ pub(crate) fn recvfrom<B: RecvBuf>(
     fd: BorrowedFd<'_>,
     slot: &mut Slot<B>,
     flags: c_int,
-    addr: &mut RawAddr,
-) -> Result<(B::Filled, usize), Errno> {
-    let (bytes, room) = slot.room()?;
-    addr.len = libc::socklen_t::try_from(addr.bytes.len()).unwrap_or(0);
-    let (place, len) = (addr.bytes.as_mut_ptr().cast(), &raw mut addr.len);
+    addr: &mut AddrBuf,
+) -> Result<(), Errno> {
+    let (bytes, room) = slot.buf.room();
+    let (place, mut len) = addr.target();
+    let told = &raw mut len;
     // SAFETY: the buffer as in `recv`; `place` has the room that `len` says.
-    let got = check_len(unsafe {
-        libc::recvfrom(fd.as_raw_fd(), bytes.cast(), room, flags, place, len)
+    slot.came = check_len(unsafe {
+        libc::recvfrom(fd.as_raw_fd(), bytes.cast(), room, flags, place, told)
     })?;
-    Ok((slot.take(got)?, got))
+    // SAFETY: recvfrom(2) has written the address, and told its length: none for no address.
+    unsafe { addr.filled(len) };
+    Ok(())
 }

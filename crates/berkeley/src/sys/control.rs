@@ -11,6 +11,7 @@ use core::ffi::c_int;
 use core::{fmt, mem, slice};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use super::addr::AddrBuf;
 use crate::control::numbers::SCM_PIDFD;
 use crate::control::walk::{HEADER_BYTES, Header};
 
@@ -46,6 +47,7 @@ impl<const BYTES: usize> ControlSpace<BYTES> {
         ControlBuf {
             storage: Storage::Borrowed(&mut self.0),
             filled: 0,
+            addr: AddrBuf::new(),
         }
     }
 
@@ -103,8 +105,9 @@ impl Storage<'_> {
     }
 }
 
-/// Where received control messages go, and the owner of the descriptors among them: those that
-/// nobody takes are closed when the buffer is used again or dropped.
+/// Where control messages go that are received, and the owner of the descriptors among them:
+/// those that nobody takes are closed when the buffer is used again or dropped. The sender's
+/// address has its place here too.
 ///
 /// ```
 /// use berkeley::{Cmsg, ControlBuf, Family, Kind, MsgFlags, Socket};
@@ -135,6 +138,8 @@ pub struct ControlBuf<'a> {
     storage: Storage<'a>,
     /// Bytes that the kernel wrote, at most all.
     filled: usize,
+    /// Who sent the message: it lies here because this is what callers keep from call to call.
+    pub(crate) addr: AddrBuf,
 }
 
 impl<'a> ControlBuf<'a> {
@@ -144,6 +149,7 @@ impl<'a> ControlBuf<'a> {
         Self {
             storage: Storage::heap(bytes),
             filled: 0,
+            addr: AddrBuf::new(),
         }
     }
 
@@ -153,6 +159,7 @@ impl<'a> ControlBuf<'a> {
         Self {
             storage: Storage::Borrowed(&mut []),
             filled: 0,
+            addr: AddrBuf::new(),
         }
     }
 
@@ -176,6 +183,8 @@ impl<'a> ControlBuf<'a> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn close_untaken(&mut self) {
         for piece in self.pieces() {
             if let Piece::Descriptors { fds, .. } = piece {
@@ -210,8 +219,8 @@ impl<'a> ControlBuf<'a> {
     /// The first `filled` bytes are control messages that the kernel has just written, so the
     /// descriptors among them belong to nobody else.
     #[inline]
-    pub(super) unsafe fn fill(&mut self, filled: usize) {
-        self.filled = filled.min(self.capacity());
+    pub(super) const unsafe fn fill(&mut self, filled: usize) {
+        self.filled = filled;
     }
 }
 

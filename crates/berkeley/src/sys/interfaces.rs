@@ -8,7 +8,7 @@ use std::ffi::{CStr, OsString};
 
 use super::check;
 use super::netdb::text;
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::errno::Errno;
 use crate::interfaces::{Interface, InterfaceAddr, InterfaceFlags, InterfaceStats};
 use crate::kinds::Family;
@@ -176,8 +176,5 @@ unsafe fn address_at(from: *const libc::sockaddr) -> Option<Addr> {
     };
     // SAFETY: an address of that family has that many bytes, and bytes have no alignment.
     let bytes = unsafe { slice::from_raw_parts(from, len) };
-    let mut raw = RawAddr::empty();
-    raw.bytes.get_mut(..len)?.copy_from_slice(bytes);
-    raw.len = libc::socklen_t::try_from(len).ok()?;
-    raw.decode()
+    AddrBuf::from_bytes(bytes).decode()
 }

@@ -132,17 +132,3 @@ impl Deref for Lent<'_> {
         &self.socket
     }
 }
-
-/// accept4(2) with the flags as they are.
-pub(crate) fn accept4(
-    fd: BorrowedFd<'_>,
-    flags: c_int,
-    addr: &mut crate::addr::RawAddr,
-) -> Result<OwnedFd, Errno> {
-    addr.len = libc::socklen_t::try_from(addr.bytes.len()).unwrap_or(0);
-    let (place, len) = (addr.bytes.as_mut_ptr().cast(), &raw mut addr.len);
-    // SAFETY: `place` has the room that `len` says, and both live for the call.
-    let fd = check(unsafe { libc::accept4(fd.as_raw_fd(), place, len, flags) })?;
-    // SAFETY: new, and known to us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}

@@ -3,6 +3,7 @@
 //! Each function is one call of the kernel or of libc with checked arguments and an [`Errno`] for
 //! its failure. Nothing here retries, waits or decides; that is the work of the modules above.
 
+pub(crate) mod addr;
 #[cfg(test)]
 mod allocations;
 pub(crate) mod buf;

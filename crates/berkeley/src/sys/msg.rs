@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::control::ControlBuf;
 use super::socket::IOV_MAX;
 use super::{check, check_len};
-use crate::addr::{RAW_ADDR_BYTES, RawAddr};
+use crate::addr::AddrBuf;
 use crate::errno::Errno;
 
 /// Messages that one call of sendmmsg(2) is given at most.
@@ -25,10 +25,7 @@ pub(crate) struct Received {
     pub(crate) flags: c_int,
 }
 
-const RAW_ADDR_LEN: libc::socklen_t = 128;
-
 const _: () = {
-    assert!(RAW_ADDR_LEN as usize == RAW_ADDR_BYTES);
     assert!(size_of::<IoSlice<'_>>() == size_of::<libc::iovec>());
     assert!(size_of::<IoSliceMut<'_>>() == size_of::<libc::iovec>());
     assert!(size_of::<libc::msghdr>() == 56);
@@ -43,11 +40,12 @@ fn empty_header() -> libc::msghdr {
 
 /// A header for sending. It points to its arguments, none of which sendmsg(2) writes to.
 #[inline]
-fn send_header(pieces: &[IoSlice<'_>], addr: Option<&RawAddr>, control: &[u8]) -> libc::msghdr {
+fn send_header(pieces: &[IoSlice<'_>], addr: Option<&AddrBuf>, control: &[u8]) -> libc::msghdr {
     let mut header = empty_header();
     if let Some(addr) = addr {
-        header.msg_name = addr.bytes.as_ptr().cast_mut().cast();
-        header.msg_namelen = addr.len;
+        let (place, len) = addr.source();
+        header.msg_name = place.cast_mut().cast();
+        header.msg_namelen = len;
     }
     // `IoSlice` is guaranteed to have the layout of `iovec`.
     header.msg_iov = pieces.as_ptr().cast_mut().cast();
@@ -64,7 +62,7 @@ fn send_header(pieces: &[IoSlice<'_>], addr: Option<&RawAddr>, control: &[u8]) -
 pub(crate) fn sendmsg(
     fd: BorrowedFd<'_>,
     pieces: &[IoSlice<'_>],
-    addr: Option<&RawAddr>,
+    addr: Option<&AddrBuf>,
     control: &[u8],
     flags: c_int,
 ) -> Result<usize, Errno> {
@@ -83,7 +81,7 @@ pub(crate) fn sendmsg(
 /// Sends up to [`SEND_BATCH_MAX`] messages with one call, and answers how many went.
 pub(crate) fn sendmmsg<'a>(
     fd: BorrowedFd<'_>,
-    messages: impl Iterator<Item = (&'a [IoSlice<'a>], Option<&'a RawAddr>, &'a [u8])>,
+    messages: impl Iterator<Item = (&'a [IoSlice<'a>], Option<&'a AddrBuf>, &'a [u8])>,
     flags: c_int,
 ) -> Result<usize, Errno> {
     let mut headers = [libc::mmsghdr {
@@ -113,14 +111,12 @@ pub(crate) fn sendmmsg<'a>(
 fn recv_header(
     pieces: *mut libc::iovec,
     count: usize,
-    addr: Option<&mut RawAddr>,
     control: &mut ControlBuf<'_>,
 ) -> libc::msghdr {
     let mut header = empty_header();
-    if let Some(addr) = addr {
-        header.msg_name = addr.bytes.as_mut_ptr().cast();
-        header.msg_namelen = RAW_ADDR_LEN;
-    }
+    let (place, len) = control.addr.target();
+    header.msg_name = place.cast();
+    header.msg_namelen = len;
     header.msg_iov = pieces;
     header.msg_iovlen = count;
     let room = control.room();
@@ -136,21 +132,17 @@ const fn told(flags: c_int) -> c_int {
     flags & !libc::MSG_CMSG_CLOEXEC
 }
 
-/// Receives one message; at most [`IOV_MAX`] buffers are filled. `control` must be clear.
+/// Receives one message; at most [`IOV_MAX`] buffers are filled. `control`, which must be clear,
+/// takes the sender's address too.
 #[inline]
 pub(crate) fn recvmsg(
     fd: BorrowedFd<'_>,
     buffers: &mut [IoSliceMut<'_>],
-    mut addr: Option<&mut RawAddr>,
     control: &mut ControlBuf<'_>,
     flags: c_int,
 ) -> Result<Received, Errno> {
-    let mut header = recv_header(
-        buffers.as_mut_ptr().cast(),
-        buffers.len().min(IOV_MAX),
-        addr.as_deref_mut(),
-        control,
-    );
+    let count = buffers.len().min(IOV_MAX);
+    let mut header = recv_header(buffers.as_mut_ptr().cast(), count, control);
     // SAFETY: the header points to live exclusive buffers with the room that it tells.
     let len = check_len(unsafe {
         libc::recvmsg(
@@ -159,9 +151,8 @@ pub(crate) fn recvmsg(
             flags | libc::MSG_CMSG_CLOEXEC,
         )
     })?;
-    if let Some(addr) = addr {
-        addr.len = header.msg_namelen;
-    }
+    // SAFETY: the kernel has just written an address of this length, or none.
+    unsafe { control.addr.filled(header.msg_namelen) };
     // SAFETY: the kernel has just written so many bytes of control messages there.
     unsafe { control.fill(header.msg_controllen) };
     Ok(Received {
@@ -190,14 +181,13 @@ impl RecvHeaders {
         }
     }
 
-    /// Receives as many messages as there are, one buffer, address and control buffer for each;
+    /// Receives as many messages as there are, one buffer and control buffer for each;
     /// waits (in a blocking descriptor) for the first only. Answers how many came. The control
     /// buffers must be clear.
     pub(crate) fn recvmmsg<'b>(
         &mut self,
         fd: BorrowedFd<'_>,
         buffers: impl Iterator<Item = &'b mut [u8]>,
-        addrs: &mut [RawAddr],
         controls: &mut [ControlBuf<'_>],
         results: &mut [Received],
         flags: c_int,
@@ -208,17 +198,16 @@ impl RecvHeaders {
             iov_base: buffer.as_mut_ptr().cast(),
             iov_len: buffer.len(),
         }));
-        for ((piece, addr), control) in self.pieces.iter_mut().zip(&mut *addrs).zip(&mut *controls)
-        {
+        for (piece, control) in self.pieces.iter_mut().zip(&mut *controls) {
             self.headers.push(libc::mmsghdr {
-                msg_hdr: recv_header(ptr::from_mut(piece), 1, Some(addr), control),
+                msg_hdr: recv_header(ptr::from_mut(piece), 1, control),
                 msg_len: 0,
             });
         }
         let count = c_uint::try_from(self.headers.len()).unwrap_or(c_uint::MAX);
         let flags = flags | libc::MSG_CMSG_CLOEXEC | libc::MSG_WAITFORONE;
-        // SAFETY: each of the `count` headers points to a buffer, an address and a control buffer
-        // of its own, all exclusively borrowed by this function, with the room that it tells.
+        // SAFETY: each of the `count` headers points to a buffer and a control buffer of its own,
+        // all exclusively borrowed by this function, with the room that it tells.
         let came = check(unsafe {
             libc::recvmmsg(
                 fd.as_raw_fd(),
@@ -229,15 +218,10 @@ impl RecvHeaders {
             )
         })?;
         let came = usize::try_from(came).unwrap_or(0);
-        for (((header, addr), control), result) in self
-            .headers
-            .iter()
-            .take(came)
-            .zip(addrs)
-            .zip(controls)
-            .zip(results)
-        {
-            addr.len = header.msg_hdr.msg_namelen;
+        let headers = self.headers.iter().take(came);
+        for ((header, control), result) in headers.zip(controls).zip(results) {
+            // SAFETY: the kernel has just written an address of this length, or none.
+            unsafe { control.addr.filled(header.msg_hdr.msg_namelen) };
             // SAFETY: the kernel has just written so many bytes of control messages there.
             unsafe { control.fill(header.msg_hdr.msg_controllen) };
             *result = Received {

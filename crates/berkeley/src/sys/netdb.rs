@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::check;
-use crate::addr::{Addr, RawAddr};
+use crate::addr::{Addr, AddrBuf};
 use crate::errno::Errno;
 use crate::kinds::{Family, Kind, Protocol};
 use crate::names::{
@@ -198,23 +198,21 @@ fn address_of(node: &libc::addrinfo) -> Option<Addr> {
     }
     // SAFETY: a node's address is `ai_addrlen` bytes long, and bytes have no alignment.
     let bytes = unsafe { slice::from_raw_parts(node.ai_addr.cast::<u8>(), len) };
-    let mut raw = RawAddr::empty();
-    raw.bytes.get_mut(..len)?.copy_from_slice(bytes);
-    raw.len = node.ai_addrlen;
-    raw.decode()
+    AddrBuf::from_bytes(bytes).decode()
 }
 
 /// Asks getnameinfo(3) for the name of an address.
 pub(crate) fn name_of(addr: &Addr, flags: NameFlags) -> Result<NameInfo, ResolveError> {
-    let raw = RawAddr::encode(addr);
+    let raw = AddrBuf::encode(addr);
+    let (place, len) = raw.source();
     let mut host = [0u8; HOST_BYTES as usize];
     let mut service = [0u8; SERVICE_BYTES as usize];
     // SAFETY: `raw` is aligned as a `sockaddr_storage` (asserted beside it) and `len` of its bytes
     // are written; both places have the length told, which fits.
     let code = unsafe {
         libc::getnameinfo(
-            raw.bytes.as_ptr().cast(),
-            raw.len,
+            place,
+            len,
             host.as_mut_ptr().cast(),
             HOST_BYTES,
             service.as_mut_ptr().cast(),

@@ -10,16 +10,14 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{check, check_len};
-use crate::addr::RawAddr;
+use crate::addr::AddrBuf;
 use crate::errno::Errno;
 
 /// Buffers that one gathered call may carry at most (`UIO_MAXIOV`).
 pub(crate) const IOV_MAX: usize = 1024;
 
-const RAW_ADDR_LEN: libc::socklen_t = 128;
-const _: () = assert!(RAW_ADDR_LEN as usize == size_of::<libc::sockaddr_storage>());
-
 /// The length of an option's value; what is longer than the kernel can say is refused by it.
+#[inline]
 pub(super) fn socklen(len: usize) -> libc::socklen_t {
     libc::socklen_t::try_from(len).unwrap_or(libc::socklen_t::MAX)
 }
@@ -53,9 +51,10 @@ pub(crate) fn socketpair(
     Ok((first, second))
 }
 
-pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &RawAddr) -> Result<(), Errno> {
-    // SAFETY: `addr` is a live sockaddr of `addr.len` bytes, which bind(2) only reads.
-    let answer = unsafe { libc::bind(fd.as_raw_fd(), addr.bytes.as_ptr().cast(), addr.len) };
+pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &AddrBuf) -> Result<(), Errno> {
+    let (addr, len) = addr.source();
+    // SAFETY: `addr` is a live sockaddr of `len` bytes, which bind(2) only reads.
+    let answer = unsafe { libc::bind(fd.as_raw_fd(), addr, len) };
     check(answer).map(drop)
 }
 
@@ -64,42 +63,46 @@ pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: c_int) -> Result<(), Errno> {
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
+/// accept4(2) with the flags as they are.
 #[inline]
 pub(crate) fn accept(
     fd: BorrowedFd<'_>,
-    nonblocking: bool,
-    addr: &mut RawAddr,
+    flags: c_int,
+    addr: &mut AddrBuf,
 ) -> Result<OwnedFd, Errno> {
-    let flags = libc::SOCK_CLOEXEC | if nonblocking { libc::SOCK_NONBLOCK } else { 0 };
-    addr.len = RAW_ADDR_LEN;
-    let (place, len) = (addr.bytes.as_mut_ptr().cast(), &raw mut addr.len);
+    let (place, mut len) = addr.target();
     // SAFETY: `place` has the room that `len` says, and both live for the call.
-    let fd = check(unsafe { libc::accept4(fd.as_raw_fd(), place, len, flags) })?;
+    let fd = check(unsafe { libc::accept4(fd.as_raw_fd(), place, &raw mut len, flags) })?;
+    // SAFETY: accept4(2) has written the address, and told its length.
+    unsafe { addr.filled(len) };
     // SAFETY: new, and known to us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &RawAddr) -> Result<(), Errno> {
+pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &AddrBuf) -> Result<(), Errno> {
+    let (addr, len) = addr.source();
     // SAFETY: as in `bind`: the address is only read.
-    let answer = unsafe { libc::connect(fd.as_raw_fd(), addr.bytes.as_ptr().cast(), addr.len) };
+    let answer = unsafe { libc::connect(fd.as_raw_fd(), addr, len) };
     check(answer).map(drop)
 }
 
-pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<RawAddr, Errno> {
-    let mut addr = RawAddr::empty();
-    addr.len = RAW_ADDR_LEN;
-    let (place, len) = (addr.bytes.as_mut_ptr().cast(), &raw mut addr.len);
+pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<AddrBuf, Errno> {
+    let mut addr = AddrBuf::new();
+    let (place, mut len) = addr.target();
     // SAFETY: `place` has the room that `len` says, and both live for the call.
-    check(unsafe { libc::getsockname(fd.as_raw_fd(), place, len) })?;
+    check(unsafe { libc::getsockname(fd.as_raw_fd(), place, &raw mut len) })?;
+    // SAFETY: the call has written the address, and told its length.
+    unsafe { addr.filled(len) };
     Ok(addr)
 }
 
-pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<RawAddr, Errno> {
-    let mut addr = RawAddr::empty();
-    addr.len = RAW_ADDR_LEN;
-    let (place, len) = (addr.bytes.as_mut_ptr().cast(), &raw mut addr.len);
+pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<AddrBuf, Errno> {
+    let mut addr = AddrBuf::new();
+    let (place, mut len) = addr.target();
     // SAFETY: as in `getsockname`.
-    check(unsafe { libc::getpeername(fd.as_raw_fd(), place, len) })?;
+    check(unsafe { libc::getpeername(fd.as_raw_fd(), place, &raw mut len) })?;
+    // SAFETY: as in `getsockname`.
+    unsafe { addr.filled(len) };
     Ok(addr)
 }
 
@@ -120,9 +123,10 @@ pub(crate) fn sendto(
     fd: BorrowedFd<'_>,
     data: &[u8],
     flags: c_int,
-    addr: &RawAddr,
+    addr: &AddrBuf,
 ) -> Result<usize, Errno> {
     let flags = flags | libc::MSG_NOSIGNAL;
+    let (addr, len) = addr.source();
     // SAFETY: `data` and `addr` live for the call, which reads no more of each than its length.
     check_len(unsafe {
         libc::sendto(
@@ -130,13 +134,14 @@ pub(crate) fn sendto(
             data.as_ptr().cast(),
             data.len(),
             flags,
-            addr.bytes.as_ptr().cast(),
-            addr.len,
+            addr,
+            len,
         )
     })
 }
 
 /// Sends many pieces with one call; at most [`IOV_MAX`] of them are taken.
+#[inline]
 pub(crate) fn send_gathered(
     fd: BorrowedFd<'_>,
     pieces: &[IoSlice<'_>],
@@ -164,7 +169,25 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> Result<u
     check_len(unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) })
 }
 
+#[inline]
+pub(crate) fn recvfrom(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    flags: c_int,
+    addr: &mut AddrBuf,
+) -> Result<usize, Errno> {
+    let (place, mut len) = addr.target();
+    let (bytes, room, told) = (buf.as_mut_ptr().cast(), buf.len(), &raw mut len);
+    // SAFETY: `buf` as in `recv`; `place` has the room that `len` says, and both live for the call.
+    let came = unsafe { libc::recvfrom(fd.as_raw_fd(), bytes, room, flags, place, told) };
+    let came = check_len(came)?;
+    // SAFETY: recvfrom(2) has written the address, and told its length: none for no address.
+    unsafe { addr.filled(len) };
+    Ok(came)
+}
+
 /// Receives into many buffers with one call; at most [`IOV_MAX`] of them are filled.
+#[inline]
 pub(crate) fn recv_scattered(
     fd: BorrowedFd<'_>,
     buffers: &mut [IoSliceMut<'_>],
