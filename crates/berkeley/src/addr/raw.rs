@@ -57,6 +57,7 @@ impl AddrBuf {
     }
 
     /// The families that are no part of a hot path.
+    #[cold]
     #[inline(never)]
     fn set_other(&mut self, addr: &Addr) {
         match addr {
