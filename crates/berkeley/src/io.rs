@@ -38,15 +38,15 @@ impl Socket {
         self.plain().accept_with(mode)
     }
 
-    /// [`Socket::accept`], leaving the peer's address in `peer` as the kernel lays it out: none
-    /// for a peer without a name.
+    /// [`Socket::accept_with`], leaving the peer's address in `peer` as the kernel lays it out:
+    /// none for a peer without a name. For loops that accept much, in every family.
     ///
     /// # Errors
     /// As [`Socket::accept`].
     #[doc(alias = "accept")]
     #[inline]
-    pub fn accept_addr(&self, peer: &mut AddrBuf) -> Result<Self> {
-        self.plain().accept_addr(peer)
+    pub fn accept_addr(&self, mode: Mode, peer: &mut AddrBuf) -> Result<Self> {
+        self.plain().accept_addr(mode, peer)
     }
 
     /// The same with the flags that the kernel knows, and no others: without
@@ -279,11 +279,11 @@ impl<H: Hook> Hooked<'_, H> {
     /// # Errors
     /// As there.
     #[inline(always)]
-    pub fn accept_addr(&self, peer: &mut AddrBuf) -> Result<Socket> {
-        let mode = NewMode::usual();
+    pub fn accept_addr(&self, mode: Mode, peer: &mut AddrBuf) -> Result<Socket> {
+        let mode = NewMode::of(mode);
         match self.accept_first(mode, peer) {
             Ok(fd) => Ok(self.socket.accepted(fd, mode)),
-            Err(first) => self.accept_slowly(mode, mode.accept_flags(), first, peer),
+            Err(first) => self.accept_slowly(mode, None, first, peer),
         }
     }
 
@@ -298,7 +298,7 @@ impl<H: Hook> Hooked<'_, H> {
             Mode::NonBlock
         };
         let (mode, mut raw) = (NewMode::of(mode), AddrBuf::new());
-        with_peer(self.accept_slowly(mode, flags.raw(), None, &mut raw)?, &raw)
+        with_peer(self.accept_slowly(mode, Some(flags), None, &mut raw)?, &raw)
     }
 
     #[inline(always)]
@@ -311,10 +311,7 @@ impl<H: Hook> Hooked<'_, H> {
                 |socket, addr| Ok((socket, Some(Addr::Inet6(addr)))),
                 |socket| with_peer(socket, &raw),
             ),
-            Err(first) => {
-                let flags = mode.accept_flags();
-                with_peer(self.accept_slowly(mode, flags, first, &mut raw)?, &raw)
-            }
+            Err(first) => with_peer(self.accept_slowly(mode, None, first, &mut raw)?, &raw),
         }
     }
 
@@ -334,7 +331,7 @@ impl<H: Hook> Hooked<'_, H> {
     fn accept_slowly(
         self,
         mode: NewMode,
-        flags: i32,
+        flags: Option<AcceptFlags>,
         first: Option<Errno>,
         raw: &mut AddrBuf,
     ) -> Result<Socket> {
@@ -346,6 +343,7 @@ impl<H: Hook> Hooked<'_, H> {
             let wait = self.waiting(Until::Readable, "accept");
             wait_ready(self.hook, wait, deadline)?;
         }
+        let flags = flags.map_or(mode.accept_flags(), AcceptFlags::raw);
         let attempt = |_flags| sys::socket::accept(socket.as_fd(), flags, raw);
         let fd = match first {
             Some(errno) => self.again(Until::Readable, "accept", MsgFlags::NONE, errno, attempt),

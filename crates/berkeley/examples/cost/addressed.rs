@@ -19,8 +19,10 @@ pub(crate) fn calls(ours: bool, operation: &str, mode: Mode) -> Result<usize> {
         operation.starts_with("accept"),
         operation.ends_with("(IPv6)"),
     ) {
-        (true, false) => accept::<libc::sockaddr_in>(ours, is_lent, mode),
-        (true, true) => accept::<libc::sockaddr_in6>(ours, is_lent, mode),
+        (true, false) if mode == Mode::Block => accept::<libc::sockaddr_in, false>(ours, is_lent),
+        (true, false) => accept::<libc::sockaddr_in, true>(ours, is_lent),
+        (true, true) if mode == Mode::Block => accept::<libc::sockaddr_in6, false>(ours, is_lent),
+        (true, true) => accept::<libc::sockaddr_in6, true>(ours, is_lent),
         (false, false) => datagrams::<libc::sockaddr_in>(ours, operation, is_lent, mode),
         (false, true) => datagrams::<libc::sockaddr_in6>(ours, operation, is_lent, mode),
     }
@@ -32,7 +34,7 @@ trait Typed: Inet<Ip: Into<IpAddr>> {
 
     /// One call of ours, and what a program looks at.
     fn recv_from(near: &Socket, buf: &mut [u8]) -> bool;
-    fn accept(listener: &Socket, kept: &mut Vec<Socket>) -> bool;
+    fn accept<const NONBLOCKING: bool>(listener: &Socket, kept: &mut Vec<Socket>) -> bool;
 }
 
 macro_rules! typed {
@@ -49,8 +51,8 @@ macro_rules! typed {
             }
 
             #[inline]
-            fn accept(listener: &Socket, kept: &mut Vec<Socket>) -> bool {
-                match listener.accept() {
+            fn accept<const NONBLOCKING: bool>(listener: &Socket, kept: &mut Vec<Socket>) -> bool {
+                match listener.accept_with(const { mode_of(NONBLOCKING) }) {
                     Ok((socket, Some(Addr::$form(peer)))) => {
                         kept.push(socket);
                         looked_at((*peer.ip(), peer.port()))
@@ -77,9 +79,18 @@ fn looked_at<T>(peer: T) -> bool {
     true
 }
 
-/// The accepted ones are kept, and closed when nobody counts. No pages are touched for the first
+const fn mode_of(nonblocking: bool) -> Mode {
+    if nonblocking {
+        Mode::NonBlock
+    } else {
+        Mode::Block
+    }
+}
+
+/// The mode is a constant for both sides, as it is in a program. The accepted ones are kept, and closed when nobody counts. No pages are touched for the first
 /// time: `Vec::push` finds its room.
-fn accept<A: Typed>(ours: bool, is_lent: bool, mode: Mode) -> Result<usize> {
+fn accept<A: Typed, const NONBLOCKING: bool>(ours: bool, is_lent: bool) -> Result<usize> {
+    let mode = mode_of(NONBLOCKING);
     let listener = bound::<A>(Kind::STREAM)?;
     listener.listen(128)?;
     let addr = listener.local_addr()?;
@@ -90,36 +101,36 @@ fn accept<A: Typed>(ours: bool, is_lent: bool, mode: Mode) -> Result<usize> {
         callers.push(caller);
     }
     listener.set_mode(mode)?;
-    mode.set_for_new_sockets();
     let mut kept = Vec::with_capacity(CALLS);
     match (ours, is_lent) {
         (true, false) => {
-            return Ok(measured(|| A::accept(&listener, &mut kept)));
+            return Ok(measured(|| A::accept::<NONBLOCKING>(&listener, &mut kept)));
         }
         (true, true) => {
             let mut peer = AddrBuf::new();
-            return Ok(measured(|| match listener.accept_addr(&mut peer) {
-                Ok(socket) => {
-                    kept.push(socket);
-                    true
+            return Ok(measured(|| {
+                match listener.accept_addr(const { mode_of(NONBLOCKING) }, &mut peer) {
+                    Ok(socket) => {
+                        kept.push(socket);
+                        true
+                    }
+                    Err(_) => false,
                 }
-                Err(_) => false,
             }));
         }
         (false, _) => {}
     }
     let mut kept = Vec::with_capacity(CALLS);
     let fd = listener.as_fd().as_raw_fd();
-    let nonblocking = mode == Mode::NonBlock;
     let done = if is_lent {
         let (mut room, mut len) = (bare::Storage::uninit(), 0);
         measured(|| {
-            let fd = bare::accept_raw(fd, nonblocking, &mut room, &mut len);
+            let fd = bare::accept_raw(fd, NONBLOCKING, &mut room, &mut len);
             kept.push(fd);
             fd >= 0
         })
     } else {
-        measured(|| match bare::accept::<A>(fd, nonblocking) {
+        measured(|| match bare::accept::<A>(fd, NONBLOCKING) {
             Some((fd, peer)) => {
                 kept.push(fd);
                 looked_at(peer.peer())

@@ -146,7 +146,7 @@ mod tests {
             let allocated = count(|| {
                 let (_accepted, peer) = server.accept().unwrap();
                 assert_eq!(peer.unwrap().family(), server.family());
-                server.accept_addr(&mut sender).unwrap();
+                server.accept_addr(mode, &mut sender).unwrap();
                 assert_eq!(sender.family(), Some(server.family()));
                 near.send_to(b"abc", none, &here).unwrap();
                 near.recv_addr(&mut buf, none, &mut sender).unwrap();
