@@ -3,11 +3,15 @@
 //! Rust's own types know both (`u16::to_be`, `Ipv4Addr: FromStr`), but not the historic forms of
 //! inet_aton(3), and not quite the text of inet_ntop(3). Nothing here asks the system.
 
+mod classes;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kinds::Family;
+
+pub use classes::{inet_lnaof, inet_makeaddr, inet_netof, inet_network};
 
 /// A short from this machine's byte order to the network's, byteorder(3).
 #[must_use]

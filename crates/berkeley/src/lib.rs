@@ -99,6 +99,7 @@ mod splice;
 mod sys;
 pub mod uring;
 mod view;
+mod vsock;
 mod wait;
 mod waker;
 mod zerocopy;

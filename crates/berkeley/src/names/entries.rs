@@ -1,7 +1,7 @@
 //! What the lookups answer.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::kinds::{Family, Protocol};
 
@@ -25,6 +25,20 @@ pub struct NameInfo {
     pub host: OsString,
     /// The service's name, or its port as text.
     pub service: OsString,
+}
+
+/// A network, `struct netent`: a line of networks(5).
+#[doc(alias = "netent")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NetworkEntry {
+    /// The official name.
+    pub name: OsString,
+    /// Other names.
+    pub aliases: Vec<OsString>,
+    /// The family, of which there is [`Family::INET`] only.
+    pub family: Family,
+    /// The network's address; its host's bits are zero.
+    pub network: Ipv4Addr,
 }
 
 /// A protocol, `struct protoent`: a line of protocols(5).

@@ -6,6 +6,8 @@
 //!   aliases.
 //! - [`getservbyname`], [`getservbyport`], [`getprotobyname`], [`getprotobynumber`]: services(5)
 //!   and protocols(5).
+//! - [`services`], [`protocols`], [`hosts`], [`networks`]: whole tables; [`getnetbyname`],
+//!   [`getnetbyaddr`]: networks(5).
 //! - [`gethostname`], [`sethostname`], [`getfqdn`]: this machine.
 //! - [`lookup_until`]: any of these with a deadline.
 //!
@@ -22,16 +24,20 @@ mod error;
 mod flags;
 mod limit;
 mod query;
+mod tables;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr};
 
-pub use entries::{HostEntry, NameInfo, ProtocolEntry, ServiceEntry};
+pub use entries::{HostEntry, NameInfo, NetworkEntry, ProtocolEntry, ServiceEntry};
 pub use error::{GaiError, HostError, ResolveError};
 pub(crate) use flags::flag_set;
 pub use flags::{NameFlags, ResolveFlags};
 pub use limit::{LOOKUPS_MAX, lookup_until};
 pub use query::{AddrInfo, Query};
+pub use tables::{
+    TABLE_ENTRIES_MAX, getnetbyaddr, getnetbyname, hosts, networks, protocols, services,
+};
 
 use crate::addr::Addr;
 use crate::errno::Errno;

@@ -18,8 +18,10 @@ pub(crate) mod netdb;
 pub(crate) mod option;
 pub(crate) mod process;
 pub(crate) mod socket;
+pub(crate) mod tables;
 pub(crate) mod transfer;
 pub(crate) mod uring;
+pub(crate) mod vsock;
 
 use crate::errno::Errno;
 

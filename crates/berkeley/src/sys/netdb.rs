@@ -88,7 +88,7 @@ const _: () = {
 /// The room that a reentrant call gets at first, and the most that it may ask for: an entry with
 /// some ten thousand aliases. Beyond that the file or the server that answers is broken.
 const ROOM_BYTES_MIN: usize = 1024;
-const ROOM_BYTES_MAX: usize = 1 << 20;
+pub(super) const ROOM_BYTES_MAX: usize = 1 << 20;
 
 /// `NI_MAXHOST` and `NI_MAXSERV`: no name is longer (RFC 1035, and glibc's own limit).
 const HOST_BYTES: libc::socklen_t = 1025;
@@ -304,7 +304,7 @@ fn host_lookup(call: HostCall<'_>) -> Result<HostEntry, ResolveError> {
 ///
 /// # Safety
 /// The entry's pointers are as gethostbyname(3) describes them.
-unsafe fn host_entry(entry: &libc::hostent) -> HostEntry {
+pub(super) unsafe fn host_entry(entry: &libc::hostent) -> HostEntry {
     let mut addrs = Vec::new();
     let len = usize::try_from(entry.h_length).unwrap_or(0);
     // SAFETY: the caller's promise: a list that null ends.
@@ -380,7 +380,7 @@ pub(crate) fn service_by_port(
 ///
 /// # Safety
 /// The entry's pointers are as getservbyname(3) describes them.
-unsafe fn service_entry(entry: &libc::servent) -> ServiceEntry {
+pub(super) unsafe fn service_entry(entry: &libc::servent) -> ServiceEntry {
     ServiceEntry {
         // SAFETY: the caller's promise.
         name: unsafe { text(entry.s_name) },
@@ -429,7 +429,7 @@ pub(crate) fn protocol_by_number(number: c_int) -> Result<Option<ProtocolEntry>,
 ///
 /// # Safety
 /// The entry's pointers are as getprotobyname(3) describes them.
-unsafe fn protocol_entry(entry: &libc::protoent) -> ProtocolEntry {
+pub(super) unsafe fn protocol_entry(entry: &libc::protoent) -> ProtocolEntry {
     ProtocolEntry {
         // SAFETY: the caller's promise.
         name: unsafe { text(entry.p_name) },
@@ -443,7 +443,7 @@ unsafe fn protocol_entry(entry: &libc::protoent) -> ProtocolEntry {
 ///
 /// `call` gets a place for the entry, room for what the entry points to, and a place for the
 /// pointer to the entry, all live and writable for the whole call. `None`: there is no such entry.
-fn lookup<E, T>(
+pub(super) fn lookup<E, T>(
     mut call: impl FnMut(*mut E, &mut [u8], *mut *mut E) -> c_int,
     read: unsafe fn(&E) -> T,
 ) -> Result<Option<T>, Errno> {
@@ -527,7 +527,7 @@ pub(super) unsafe fn text(from: *const c_char) -> OsString {
 ///
 /// # Safety
 /// As for [`pointers`], and each element is a string that zero ends.
-unsafe fn texts(list: *mut *mut c_char) -> Vec<OsString> {
+pub(super) unsafe fn texts(list: *mut *mut c_char) -> Vec<OsString> {
     // SAFETY: the caller's promise.
     let list = unsafe { pointers(list) };
     // SAFETY: the caller's promise.

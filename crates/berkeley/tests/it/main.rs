@@ -52,6 +52,7 @@ mod server;
 mod soundness;
 mod splice;
 mod support;
+mod tables;
 mod tcp;
 mod udp;
 mod unix;
