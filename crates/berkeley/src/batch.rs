@@ -250,11 +250,12 @@ impl Socket {
             count,
         } = batch;
         let fd = self.as_fd();
+        let more = self.family().receive_flag();
         *count = self
             .plain()
             .run(Until::Readable, "recvmmsg", flags, |flags| {
                 let buffers = data.chunks_exact_mut(*bytes_each);
-                headers.recvmmsg(fd, buffers, controls, results, flags)
+                headers.recvmmsg(fd, buffers, controls, results, flags | more)
             })?;
         // A datagram socket that was aborted reads as messages without data.
         let has_data = batch.messages().any(|message| !message.is_empty());

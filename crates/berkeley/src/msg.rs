@@ -272,10 +272,11 @@ impl Socket {
     ) -> Result<InMessage<'c, 's>> {
         control.clear();
         let fd = self.as_fd();
+        let more = self.family().receive_flag();
         let received = self
             .plain()
             .run(Until::Readable, "recvmsg", flags, |flags| {
-                sys::msg::recvmsg(fd, buffers, control, flags)
+                sys::msg::recvmsg(fd, buffers, control, flags | more)
             })?;
         if received.len == 0 {
             self.ended("recvmsg")?;

@@ -102,3 +102,15 @@ open_newtype! {
         MCTP = 45;
     }
 }
+
+impl Family {
+    /// What each receive of a message asks for besides: that descriptors are closed on exec. Some
+    /// families refuse every flag that they do not know (`EINVAL`, `EOPNOTSUPP`), this one too;
+    /// their messages carry no descriptors.
+    pub(crate) const fn receive_flag(self) -> c_int {
+        match self {
+            Self::PACKET | Self::CAN | Self::MCTP | Self::PHONET => 0,
+            _ => libc::MSG_CMSG_CLOEXEC,
+        }
+    }
+}

@@ -133,7 +133,8 @@ const fn told(flags: c_int) -> c_int {
 }
 
 /// Receives one message; at most [`IOV_MAX`] buffers are filled. `control`, which must be clear,
-/// takes the sender's address too.
+/// takes the sender's address too. The flags have those of [`crate::Family::receive_flag`] among
+/// them.
 #[inline]
 pub(crate) fn recvmsg(
     fd: BorrowedFd<'_>,
@@ -144,13 +145,7 @@ pub(crate) fn recvmsg(
     let count = buffers.len().min(IOV_MAX);
     let mut header = recv_header(buffers.as_mut_ptr().cast(), count, control);
     // SAFETY: the header points to live exclusive buffers with the room that it tells.
-    let len = check_len(unsafe {
-        libc::recvmsg(
-            fd.as_raw_fd(),
-            &raw mut header,
-            flags | libc::MSG_CMSG_CLOEXEC,
-        )
-    })?;
+    let len = check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })?;
     // SAFETY: the kernel has just written an address of this length, or none.
     unsafe { control.addr.filled(header.msg_namelen) };
     // SAFETY: the kernel has just written so many bytes of control messages there.
@@ -205,7 +200,7 @@ impl RecvHeaders {
             });
         }
         let count = c_uint::try_from(self.headers.len()).unwrap_or(c_uint::MAX);
-        let flags = flags | libc::MSG_CMSG_CLOEXEC | libc::MSG_WAITFORONE;
+        let flags = flags | libc::MSG_WAITFORONE;
         // SAFETY: each of the `count` headers points to a buffer and a control buffer of its own,
         // all exclusively borrowed by this function, with the room that it tells.
         let came = check(unsafe {
