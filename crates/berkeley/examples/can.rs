@@ -14,14 +14,11 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use berkeley::can::{CanId, ClassicFrame};
 use berkeley::interfaces::if_nametoindex;
 use berkeley::{
     Addr, CanAddr, Errno, Error, Family, Kind, Mode, MsgFlags, Protocol, Result, Socket,
 };
-
-/// `struct can_frame`: identifier, length, three bytes unused, eight of data.
-const FRAME_BYTES: usize = 16;
-const DATA_AT: usize = 8;
 
 fn main() -> ExitCode {
     match run() {
@@ -57,24 +54,18 @@ fn run() -> Result<()> {
     receiver.bind(&place)?;
     receiver.set_mode(Mode::Within(Duration::from_secs(5)))?;
 
-    sender.send(&frame(0x123, b"hello"), MsgFlags::NONE)?;
-    let mut frame = [0; FRAME_BYTES];
-    let (_, from) = receiver.recv_from(&mut frame, MsgFlags::NONE)?;
-    let (id, data) = parts(&frame);
+    let id = CanId::from_raw(0x123);
+    let frame = ClassicFrame::new(id, b"hello")?;
+    sender.send(&frame.encode(), MsgFlags::NONE)?;
+    let mut bytes = [0; ClassicFrame::BYTES];
+    let (_, from) = receiver.recv_from(&mut bytes, MsgFlags::NONE)?;
     let bus = from.map(|addr| addr.to_string()).unwrap_or_default();
-    println!("received {id:#x} from {bus}: {:?}", data.escape_ascii());
+    match ClassicFrame::decode(&bytes) {
+        Some(frame) => {
+            let data = frame.data().escape_ascii();
+            println!("received {:#x} from {bus}: {data:?}", frame.id().number());
+        }
+        None => println!("received no frame from {bus}: {bytes:?}"),
+    }
     Ok(())
-}
-
-fn frame(id: u32, data: &[u8; 5]) -> [u8; FRAME_BYTES] {
-    let [a, b, c, d] = id.to_ne_bytes();
-    let [e, f, g, h, i] = *data;
-    [a, b, c, d, 5, 0, 0, 0, e, f, g, h, i, 0, 0, 0]
-}
-
-fn parts(frame: &[u8; FRAME_BYTES]) -> (u32, &[u8]) {
-    let [a, b, c, d, len, ..] = *frame;
-    let end = DATA_AT + usize::from(len);
-    let id = u32::from_ne_bytes([a, b, c, d]) & CanAddr::EFF_MASK;
-    (id, frame.get(DATA_AT..end).unwrap_or_default())
 }

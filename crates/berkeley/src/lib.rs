@@ -12,6 +12,8 @@
 //! - [`opt`]: socket options by type, and raw ones beside them.
 //! - [`create_servers`], [`create_connection`]: both ends of a conversation in one call, with
 //!   [`ServerOptions`] and [`ConnectOptions`].
+//! - [`can`]: frames of CAN, the broadcast manager's messages, J1939's reports; [`tipc`]: which
+//!   services there are in a cluster.
 //! - [`names`], [`interfaces`], [`inet`]: hosts, services and protocols by name, the machine's
 //!   interfaces, addresses as text.
 //! - [`mod@file`]: a socket as a file, by bytes and lines; [`Socket::sendfile`] and [`Splicer`]:
@@ -63,6 +65,7 @@ mod kinds;
 
 mod addr;
 mod batch;
+pub mod can;
 #[doc = include_str!("../docs/coming-from-c.md")]
 pub mod coming_from_c {}
 #[doc = include_str!("../docs/coming-from-python.md")]
@@ -97,6 +100,7 @@ mod server_options;
 mod socket;
 mod splice;
 mod sys;
+pub mod tipc;
 pub mod uring;
 mod view;
 mod vsock;
@@ -111,8 +115,10 @@ pub use addr::{
 pub use batch::{BatchMessage, RecvBatch};
 pub use connection::{ConnectOptions, create_connection};
 pub use control::{
-    AlgOperation, Cmsg, CmsgOut, Cmsgs, ControlOut, Ecn, ErrorOrigin, ExtendedError, PacketInfo,
-    PacketInfo6, Timestamps, ZeroCopyRange, control_len, control_space,
+    AlgOperation, Attribute, Attributes, Cmsg, CmsgOut, Cmsgs, ControlOut, DeviceMemory, Ecn,
+    ErrorOrigin, ExtendedError, PacketAux, PacketInfo, PacketInfo6, PathMtu, RdmaStatus,
+    RxrpcEvent, TcpStats, TimestampPacket, Timestamps, TipcDestination, TipcError, TipcErrorCode,
+    ZeroCopyRange, control_len, control_space,
 };
 pub use endpoint::{Endpoint, Transport};
 pub use errno::Errno;

@@ -5,7 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::numbers::{SCM_PIDFD, SCM_TXTIME, TLS_SET_RECORD_TYPE};
+use super::numbers::{IP_PROTOCOL, SCM_PIDFD, SCM_TS_OPT_ID, SCM_TXTIME, TLS_SET_RECORD_TYPE};
 use super::values::{AlgOperation, PacketInfo, PacketInfo6};
 use super::walk::{HEADER_BYTES, Header, control_space};
 use crate::error::{Error, Result};
@@ -27,14 +27,28 @@ pub enum CmsgOut<'a> {
     AlgOperation(AlgOperation),
     /// Who sends, as far as the kernel agrees (`SCM_CREDENTIALS`), unix(7).
     Credentials(Credentials),
+    /// Whether this IPv6 datagram may be cut into fragments here (`IPV6_DONTFRAG`), RFC 3542
+    /// §11.2.
+    DontFragment(bool),
+    /// The flow label of this IPv6 datagram, 20 bits (`IPV6_FLOWINFO`), RFC 6437. The traffic
+    /// class above it is not looked at: it goes by [`CmsgOut::TrafficClass`].
+    FlowInfo(u32),
     /// The hop limit of this datagram (`IPV6_HOPLIMIT`), RFC 3542 §6.3.
     HopLimit(u8),
+    /// The mark of this packet (`SO_MARK`); needs `CAP_NET_RAW` or `CAP_NET_ADMIN`, socket(7).
+    Mark(u32),
     /// Where to send an IPv4 datagram from (`IP_PKTINFO`), ip(7).
     PacketInfo(PacketInfo),
     /// Where to send an IPv6 datagram from (`IPV6_PKTINFO`), RFC 3542 §6.1.
     PacketInfo6(PacketInfo6),
+    /// The class of this packet for queueing (`SO_PRIORITY`, Linux 6.14), socket(7).
+    Priority(u32),
+    /// The protocol, 1 to 255, that the route and the policies of this packet are looked up for,
+    /// on a raw IPv4 socket that makes its own headers (`IP_PROTOCOL`, Linux 6.4), ip(7).
+    Protocol(u8),
     /// Anything else. Descriptors are refused here: they go by [`CmsgOut::Rights`], which knows
-    /// that they are open.
+    /// that they are open. So are the operations of RDS on memory, whose payload holds addresses
+    /// that the kernel writes to.
     Raw {
         /// The level.
         level: Level,
@@ -54,6 +68,9 @@ pub enum CmsgOut<'a> {
     /// The traffic class of this IPv6 datagram, congestion bits included (`IPV6_TCLASS`),
     /// RFC 3542 §6.5.
     TrafficClass(u8),
+    /// The number that a time of sending will be told with (`SCM_TS_OPT_ID`, Linux 6.13), where
+    /// the socket numbers them (`SOF_TIMESTAMPING_OPT_ID`); not on TCP.
+    TimestampKey(u32),
     /// The moment to send at, in nanoseconds of the clock that `SO_TXTIME` names (`SCM_TXTIME`).
     TransmitTime(u64),
     /// Which times of this packet to tell (`SOF_TIMESTAMPING_TX_*`, cmsg `SO_TIMESTAMPING`).
@@ -109,15 +126,25 @@ impl<'a> CmsgOut<'a> {
                 }
                 (SOL_SOCKET, libc::SCM_CREDENTIALS, short(&bytes))
             }
+            Self::DontFragment(on) => (IPPROTO_IPV6, libc::IPV6_DONTFRAG, int(u8::from(on))),
+            Self::FlowInfo(info) => (
+                IPPROTO_IPV6,
+                libc::IPV6_FLOWINFO,
+                short(&info.to_be_bytes()),
+            ),
             Self::HopLimit(hops) => (IPPROTO_IPV6, libc::IPV6_HOPLIMIT, int(hops)),
+            Self::Mark(mark) => (SOL_SOCKET, libc::SO_MARK, short(&mark.to_ne_bytes())),
             Self::PacketInfo(info) => (IPPROTO_IP, libc::IP_PKTINFO, short(&info.encode())),
             Self::PacketInfo6(info) => (IPPROTO_IPV6, libc::IPV6_PKTINFO, short(&info.encode())),
+            Self::Priority(class) => (SOL_SOCKET, libc::SO_PRIORITY, short(&class.to_ne_bytes())),
+            Self::Protocol(protocol) => (IPPROTO_IP, IP_PROTOCOL, int(protocol)),
             Self::Raw { level, kind, bytes } => (level.raw(), kind, Payload::Long(bytes)),
             Self::Rights(fds) => (SOL_SOCKET, libc::SCM_RIGHTS, Payload::Fds(fds)),
             Self::SegmentBytes(len) => (SOL_UDP, libc::UDP_SEGMENT, short(&len.to_ne_bytes())),
             Self::TlsRecord(kind) => (SOL_TLS, TLS_SET_RECORD_TYPE, short(&[kind])),
             Self::Tos(tos) => (IPPROTO_IP, libc::IP_TOS, int(tos)),
             Self::TrafficClass(class) => (IPPROTO_IPV6, libc::IPV6_TCLASS, int(class)),
+            Self::TimestampKey(key) => (SOL_SOCKET, SCM_TS_OPT_ID, short(&key.to_ne_bytes())),
             Self::TransmitTime(nanos) => (SOL_SOCKET, SCM_TXTIME, short(&nanos.to_ne_bytes())),
             Self::TransmitTimestamps(which) => (
                 SOL_SOCKET,

@@ -8,9 +8,10 @@ use super::codec::{Bits, Decode, Encode, Field, Flag, List, Number, Plain, put};
 options! {
     /// `CAN_RAW_FILTER`: which frames come: those that one of the filters matches; none with an
     /// empty list.
-    rw RawFilter: Vec<Filter> as List<Filter, 512, 64>
+    rw RawFilter: Vec<Filter> as List<Filter, { Filter::COUNT_MAX }, 64>
         = SOL_CAN_RAW CAN_RAW_FILTER, "CAN_RAW_FILTER";
-    /// `CAN_RAW_ERR_FILTER`: which errors of the bus come as frames (`CAN_ERR_*`).
+    /// `CAN_RAW_ERR_FILTER`: which errors of the bus come as frames: the bits of
+    /// [`crate::can::ErrorClass`].
     rw RawErrorFilter: u32 as Bits = SOL_CAN_RAW CAN_RAW_ERR_FILTER, "CAN_RAW_ERR_FILTER";
     /// `CAN_RAW_LOOPBACK`: other sockets of this machine get what is sent; on by default.
     rw RawLoopback: bool as Flag = SOL_CAN_RAW CAN_RAW_LOOPBACK, "CAN_RAW_LOOPBACK";
@@ -39,8 +40,9 @@ options! {
     /// `CAN_ISOTP_LL_OPTS`: the form of the frames.
     rw IsotpLinkLayer: IsotpLink as Plain<IsotpLink>
         = SOL_CAN_ISOTP CAN_ISOTP_LL_OPTS, "CAN_ISOTP_LL_OPTS";
-    /// `SO_J1939_FILTER`: which messages of J1939 come; all with an empty list.
-    w J1939Filters: Vec<J1939Filter> as List<J1939Filter, 512>
+    /// `SO_J1939_FILTER`: which messages of J1939 come; all with an empty list. At most
+    /// [`J1939Filter::COUNT_MAX`]: more are `EINVAL`.
+    w J1939Filters: Vec<J1939Filter> as List<J1939Filter, { J1939Filter::COUNT_MAX }>
         = SOL_CAN_J1939 SO_J1939_FILTER, "SO_J1939_FILTER";
     /// `SO_J1939_PROMISC`: messages to others come too.
     rw J1939Promiscuous: bool as Flag = SOL_CAN_J1939 SO_J1939_PROMISC, "SO_J1939_PROMISC";
@@ -80,10 +82,10 @@ record! {
 record! {
     /// How ISO-TP behaves (`struct can_isotp_options`).
     IsotpConfig 12 {
-        /// `CAN_ISOTP_*`: 1 listen only, 2 extended addresses, 4 and 8 padding when sending and
-        /// receiving, and others.
+        /// The constants of this type, joined with `|`.
         flags: u32,
-        /// The time that sending a frame takes, nanoseconds.
+        /// The time that sending a frame takes, nanoseconds; 0 for the default, `u32::MAX`
+        /// (`CAN_ISOTP_FRAME_TXTIME_ZERO`) for none.
         frame_time_ns: u32,
         /// The extended address.
         extended_address: u8,
@@ -118,6 +120,51 @@ record! {
         /// Flags of CAN FD.
         flags: u8,
     }
+}
+
+impl Filter {
+    /// How many a socket may have (`CAN_RAW_FILTER_MAX`).
+    pub const COUNT_MAX: usize = 512;
+    /// A bit of [`Self::id`]: all frames but those (`CAN_INV_FILTER`).
+    pub const INVERTED: u32 = 0x2000_0000;
+}
+
+impl J1939Filter {
+    /// How many a socket may have (`J1939_FILTER_MAX`).
+    #[doc(alias = "J1939_FILTER_MAX")]
+    pub const COUNT_MAX: usize = 512;
+}
+
+impl IsotpConfig {
+    /// Listens only: sends no flow control (`CAN_ISOTP_LISTEN_MODE`).
+    pub const LISTEN_MODE: u32 = 0x0001;
+    /// Frames begin with [`Self::extended_address`] (`CAN_ISOTP_EXTEND_ADDR`).
+    pub const EXTENDED_ADDRESS: u32 = 0x0002;
+    /// Sent frames are filled up (`CAN_ISOTP_TX_PADDING`).
+    pub const TX_PADDING: u32 = 0x0004;
+    /// Received frames are filled up (`CAN_ISOTP_RX_PADDING`).
+    pub const RX_PADDING: u32 = 0x0008;
+    /// The length of the filling is checked (`CAN_ISOTP_CHK_PAD_LEN`).
+    pub const CHECK_PADDING_LENGTH: u32 = 0x0010;
+    /// The filling itself is checked (`CAN_ISOTP_CHK_PAD_DATA`).
+    pub const CHECK_PADDING_DATA: u32 = 0x0020;
+    /// One direction at a time (`CAN_ISOTP_HALF_DUPLEX`).
+    pub const HALF_DUPLEX: u32 = 0x0040;
+    /// The peer's pause between frames is ignored (`CAN_ISOTP_FORCE_TXSTMIN`).
+    pub const FORCE_TX_PAUSE: u32 = 0x0080;
+    /// Frames that come faster than this side's pause are left out (`CAN_ISOTP_FORCE_RXSTMIN`).
+    pub const FORCE_RX_PAUSE: u32 = 0x0100;
+    /// Received frames have an extended address of their own (`CAN_ISOTP_RX_EXT_ADDR`).
+    pub const RX_EXTENDED_ADDRESS: u32 = 0x0200;
+    /// Sending waits until all has left (`CAN_ISOTP_WAIT_TX_DONE`).
+    pub const WAIT_TX_DONE: u32 = 0x0400;
+    /// Single frames to many (`CAN_ISOTP_SF_BROADCAST`).
+    pub const SINGLE_BROADCAST: u32 = 0x0800;
+    /// Several frames to many, without flow control (`CAN_ISOTP_CF_BROADCAST`).
+    pub const CONSECUTIVE_BROADCAST: u32 = 0x1000;
+    /// What flow control asks for may change while a message comes (`CAN_ISOTP_DYN_FC_PARMS`,
+    /// Linux 6.5).
+    pub const DYNAMIC_FLOW_CONTROL: u32 = 0x2000;
 }
 
 /// Matches messages by sender and kind (`struct j1939_filter`).

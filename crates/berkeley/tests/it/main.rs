@@ -13,6 +13,7 @@
 mod addresses;
 mod ancillary;
 mod batches;
+mod can_frames;
 mod closing;
 mod completeness;
 mod connect;
@@ -54,6 +55,7 @@ mod splice;
 mod support;
 mod tables;
 mod tcp;
+mod tipc;
 mod udp;
 mod unix;
 mod uring;
