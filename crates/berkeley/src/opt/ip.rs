@@ -83,6 +83,9 @@ options! {
     /// `IP_XFRM_POLICY`: a policy of IPsec (`struct xfrm_userpolicy_info` and templates), as
     /// bytes; needs `CAP_NET_ADMIN`.
     w XfrmPolicy: Vec<u8> as Bytes<4096> = SOL_IP IP_XFRM_POLICY, "IP_XFRM_POLICY";
+    /// `IP_PKTOPTIONS`: of a TCP connection, what control messages told of its last segment, as
+    /// their bytes, ip(7).
+    r PacketOptions: Vec<u8> as Bytes<256> = SOL_IP IP_PKTOPTIONS, "IP_PKTOPTIONS";
     /// `ICMP_FILTER`: which kinds of ICMP a raw socket does not get: bit n for kind n, raw(7).
     rw IcmpFilter: u32 as Bits = SOL_RAW ICMP_FILTER, "ICMP_FILTER";
 }

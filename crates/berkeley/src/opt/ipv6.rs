@@ -117,6 +117,10 @@ options! {
     rw Rfc2292HopOptions: bool as Flag = SOL_IPV6 IPV6_2292HOPOPTS, "IPV6_2292HOPOPTS";
     /// `IPV6_2292DSTOPTS`: [`RecvDestinationOptions`] as the older RFC 2292 had it.
     rw Rfc2292DestinationOptions: bool as Flag = SOL_IPV6 IPV6_2292DSTOPTS, "IPV6_2292DSTOPTS";
+    /// `IPV6_2292PKTOPTIONS`: of a TCP connection, what control messages told of its last segment,
+    /// as their bytes; set, those to send with each packet. RFC 2292 §4.
+    rw Rfc2292PacketOptions: Vec<u8> as Bytes<2048, 512>
+        = SOL_IPV6 IPV6_2292PKTOPTIONS, "IPV6_2292PKTOPTIONS";
     /// `IP6T_SO_ORIGINAL_DST`: where a connection went before netfilter redirected it.
     r OriginalDestination: SocketAddrV6 as SockaddrIn6
         = SOL_IPV6 IP6T_SO_ORIGINAL_DST, "IP6T_SO_ORIGINAL_DST";
@@ -156,11 +160,11 @@ record! {
         destination: Ipv6Addr,
         /// The label in network byte order; 0 for the kernel's choice.
         label_be: u32,
-        /// 0: get, 1: put, 2: renew.
+        /// [`Self::GET`], [`Self::PUT`] or [`Self::RENEW`].
         action: u8,
-        /// Who may share it: 0 nobody said, 1 nobody, 2 the process, 3 the user, 255 all.
+        /// Who may share it: `SHARE_*`.
         share: u8,
-        /// 1: create, 2: exclusively, 4: reflect, 8: the peer's.
+        /// [`Self::CREATE`] and the like, joined with `|`, or 0.
         flags: u16,
         /// Seconds until it expires.
         expires: u16,
@@ -169,6 +173,33 @@ record! {
         /// Zero.
         padding: u32,
     }
+}
+
+impl FlowLabelRequest {
+    /// An action: ask for a label (`IPV6_FL_A_GET`).
+    pub const GET: u8 = 0;
+    /// An action: give a label back (`IPV6_FL_A_PUT`).
+    pub const PUT: u8 = 1;
+    /// An action: keep a label for longer (`IPV6_FL_A_RENEW`).
+    pub const RENEW: u8 = 2;
+    /// Who may share it is not said (`IPV6_FL_S_NONE`).
+    pub const SHARE_NONE: u8 = 0;
+    /// Nobody may share it (`IPV6_FL_S_EXCL`).
+    pub const SHARE_EXCLUSIVE: u8 = 1;
+    /// This process may share it (`IPV6_FL_S_PROCESS`).
+    pub const SHARE_PROCESS: u8 = 2;
+    /// This user may share it (`IPV6_FL_S_USER`).
+    pub const SHARE_USER: u8 = 3;
+    /// Everybody may share it (`IPV6_FL_S_ANY`).
+    pub const SHARE_ANY: u8 = 255;
+    /// A flag: make it where there is none (`IPV6_FL_F_CREATE`).
+    pub const CREATE: u16 = 1;
+    /// A flag: it must not be there yet (`IPV6_FL_F_EXCL`).
+    pub const EXCLUSIVE: u16 = 2;
+    /// A flag: send back the peer's label (`IPV6_FL_F_REFLECT`).
+    pub const REFLECT: u16 = 4;
+    /// A flag: the peer's label (`IPV6_FL_F_REMOTE`).
+    pub const REMOTE: u16 = 8;
 }
 
 record! {

@@ -16,9 +16,9 @@
 //! ```
 //!
 //! One module for each level: [`socket`] (all of it is here under its own name too), [`ip`],
-//! [`ipv6`], [`tcp`], [`mptcp`], [`udp`], [`packet`], [`can`], [`vsock`], [`alg`], [`netlink`],
-//! [`tipc`], [`xdp`] and [`rds`]; [`multicast`] has the memberships of IPv4 and IPv6, which
-//! [`crate::Socket::join_group`] and its relatives use.
+//! [`ipv6`], [`tcp`], [`mptcp`], [`udp`], [`packet`], [`can`], [`bluetooth`], [`vsock`], [`alg`],
+//! [`netlink`], [`tipc`], [`xdp`], [`rds`] and [`rare`]; [`tcp_ao`] has TCP's keys, [`multicast`]
+//! the memberships of IPv4 and IPv6, which [`crate::Socket::join_group`] and its relatives use.
 //!
 //! Times are rounded up to the unit of the kernel, so that no limit is shorter than what was
 //! asked for. Numbers that the kernel chooses among (a discovery mode, a queue) are open
@@ -32,6 +32,7 @@
 #[macro_use]
 mod codec;
 pub mod alg;
+pub mod bluetooth;
 pub mod can;
 pub mod filter;
 pub mod ip;
@@ -42,9 +43,11 @@ mod name;
 pub mod netlink;
 mod num;
 pub mod packet;
+pub mod rare;
 pub mod rds;
 pub mod socket;
 pub mod tcp;
+pub mod tcp_ao;
 mod tcp_info;
 pub mod tipc;
 pub mod udp;
@@ -134,16 +137,19 @@ pub fn described() -> impl Iterator<Item = Described> {
         ipv6::TABLE,
         multicast::TABLE,
         tcp::TABLE,
+        tcp_ao::TABLE,
         mptcp::TABLE,
         udp::TABLE,
         packet::TABLE,
         can::TABLE,
+        bluetooth::TABLE,
         vsock::TABLE,
         alg::TABLE,
         netlink::TABLE,
         tipc::TABLE,
         xdp::TABLE,
         rds::TABLE,
+        rare::TABLE,
     ]
     .into_iter()
     .flatten()

@@ -32,7 +32,7 @@ pub struct MptcpInfo {
     pub addresses_accepted: u8,
     /// Limits of the three above.
     pub limits: [u8; 3],
-    /// 1: fallen back to TCP, 2: the peer's key is known.
+    /// [`Self::FALLBACK`], [`Self::REMOTE_KEY_RECEIVED`].
     pub flags: u32,
     /// The local token.
     pub token: u32,
@@ -64,6 +64,13 @@ pub struct MptcpInfo {
     pub last_data_recv_ms: Option<u32>,
     /// Milliseconds since an acknowledgement came last.
     pub last_ack_recv_ms: Option<u32>,
+}
+
+impl MptcpInfo {
+    /// Fallen back to TCP (`MPTCP_INFO_FLAG_FALLBACK`).
+    pub const FALLBACK: u32 = 1;
+    /// The peer's key is known (`MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED`).
+    pub const REMOTE_KEY_RECEIVED: u32 = 2;
 }
 
 /// `struct mptcp_info`, as much of it as the kernel has.

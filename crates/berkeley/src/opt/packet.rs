@@ -5,6 +5,9 @@
 use core::ffi::c_int;
 
 use super::codec::{Bits, Code, Count, Decode, Field, Flag, Plain};
+use crate::error::Result;
+use crate::kinds::Level;
+use crate::socket::Socket;
 
 options! {
     /// `PACKET_ADD_MEMBERSHIP`: the interface takes more than its own frames, packet(7).
@@ -61,12 +64,43 @@ record! {
     Membership 16 {
         /// The interface's index.
         index: i32,
-        /// 0 a multicast address, 1 everything, 2 all multicast, 3 another address.
+        /// [`Self::MULTICAST`] and the like.
         kind: u16,
         /// Bytes of the address.
         address_bytes: u16,
         /// The address.
         address: [u8; 8],
+    }
+}
+
+impl Membership {
+    /// The frames of a multicast address (`PACKET_MR_MULTICAST`).
+    pub const MULTICAST: u16 = 0;
+    /// All frames (`PACKET_MR_PROMISC`).
+    pub const PROMISCUOUS: u16 = 1;
+    /// The frames of all multicast addresses (`PACKET_MR_ALLMULTI`).
+    pub const ALL_MULTICAST: u16 = 2;
+    /// The frames of another address (`PACKET_MR_UNICAST`).
+    pub const UNICAST: u16 = 3;
+}
+
+/// `PACKET_HDRLEN`.
+const HEADER_LEN: c_int = 11;
+
+impl Socket {
+    /// Bytes of the header of a frame in a ring of this version (0, 1 or 2 for TPACKET_V1 to V3),
+    /// whichever the socket has (`PACKET_HDRLEN`).
+    ///
+    /// # Errors
+    /// `EINVAL` for another version, `ENOPROTOOPT` for another socket.
+    ///
+    /// # References
+    /// packet(7).
+    #[doc(alias = "PACKET_HDRLEN")]
+    pub fn packet_header_len(&self, version: u32) -> Result<u32> {
+        let mut value = version.to_ne_bytes();
+        self.get_labelled(Level::PACKET, HEADER_LEN, "PACKET_HDRLEN", &mut value)?;
+        Ok(u32::from_ne_bytes(value))
     }
 }
 

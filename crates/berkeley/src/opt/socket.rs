@@ -170,6 +170,13 @@ options! {
     /// `SO_PASSRIGHTS`: whether a Unix socket takes descriptors at all; on unless it is switched
     /// off (Linux 6.16).
     rw PassRights: bool as Flag = SOL_SOCKET SO_PASSRIGHTS, "SO_PASSRIGHTS";
+    /// `SO_DEVMEM_DONTNEED`: memory of a device that was received into and is not needed any more
+    /// (Linux 6.12); at most 128 ranges and 1024 tokens at once.
+    w DeviceMemoryDone: Vec<TokenRange> as List<TokenRange, 128>
+        = SOL_SOCKET SO_DEVMEM_DONTNEED, "SO_DEVMEM_DONTNEED";
+    /// `SO_INQ`: messages of a Unix stream carry the number of bytes that are left to read
+    /// (Linux 6.17).
+    w Inq: bool as Flag = SOL_SOCKET SO_INQ, "SO_INQ";
 }
 
 /// On, off or -1; and the kernel answers what it made of it.
@@ -242,13 +249,30 @@ record! {
 }
 
 record! {
+    /// Pieces of a device's memory, by [`crate::DeviceMemory::token`] (`struct dmabuf_token`).
+    TokenRange 8 {
+        /// The first token.
+        first: u32,
+        /// How many.
+        count: u32,
+    }
+}
+
+record! {
     /// Which clock times of departure are told in (`struct sock_txtime`).
     TxTimeConfig 8 {
         /// The clock, such as `CLOCK_TAI`, clock_gettime(2).
         clock: i32,
-        /// 1: the time is a deadline, 2: tell errors.
+        /// [`Self::DEADLINE_MODE`] and [`Self::REPORT_ERRORS`], or 0.
         flags: u32,
     }
+}
+
+impl TxTimeConfig {
+    /// The time is a deadline, not the moment (`SOF_TXTIME_DEADLINE_MODE`).
+    pub const DEADLINE_MODE: u32 = 1;
+    /// The error queue tells of packets that missed it (`SOF_TXTIME_REPORT_ERRORS`).
+    pub const REPORT_ERRORS: u32 = 2;
 }
 
 record! {

@@ -1,7 +1,8 @@
 //! Options of TCP: `IPPROTO_TCP`, tcp(7) and `linux/tcp.h`.
 //!
 //! `TCP_ZEROCOPY_RECEIVE` has no descriptor: its value holds addresses of memory, so it is for
-//! [`crate::Socket::get_raw_pointers`]. `TCP_AO_*` (authentication, RFC 5925) are raw too.
+//! [`crate::Socket::get_raw_pointers`]. `TCP_AO_*` (authentication, RFC 5925) are in
+//! [`super::tcp_ao`].
 
 use core::time::Duration;
 use std::net::IpAddr;
@@ -193,6 +194,25 @@ impl core::fmt::Debug for Md5Key {
 /// Bytes of a key at most (`TCP_MD5SIG_MAXKEYLEN`).
 const MD5_KEY_MAX: usize = 80;
 
+/// Bytes of the address in front of it (`struct sockaddr_storage`).
+pub(super) const ADDR_BYTES: usize = 128;
+
+/// Writes an address without a port, as keys of a peer have it.
+pub(super) fn put_peer(bytes: &mut [u8], peer: IpAddr) {
+    let family = match peer {
+        IpAddr::V4(addr) => {
+            put(bytes, 4, &addr.octets());
+            libc::AF_INET
+        }
+        IpAddr::V6(addr) => {
+            put(bytes, 8, &addr.octets());
+            libc::AF_INET6
+        }
+    };
+    let family = u16::try_from(family).unwrap_or(0);
+    put(bytes, 0, &family.to_ne_bytes());
+}
+
 /// `struct tcp_md5sig`: an address, flags, a length and the key.
 struct Md5Bytes;
 
@@ -200,23 +220,9 @@ impl Encode for Md5Bytes {
     type Value = Md5Key;
 
     fn encode(value: Md5Key) -> impl AsRef<[u8]> {
-        const ADDR: usize = 128;
+        const ADDR: usize = ADDR_BYTES;
         let mut bytes = [0; ADDR + 8 + MD5_KEY_MAX];
-        let family = match value.peer {
-            IpAddr::V4(addr) => {
-                put(&mut bytes, 4, &addr.octets());
-                libc::AF_INET
-            }
-            IpAddr::V6(addr) => {
-                put(&mut bytes, 8, &addr.octets());
-                libc::AF_INET6
-            }
-        };
-        put(
-            &mut bytes,
-            0,
-            &u16::try_from(family).unwrap_or(0).to_ne_bytes(),
-        );
+        put_peer(&mut bytes, value.peer);
         let flags = u8::from(value.prefix.is_some()) | u8::from(value.index != 0) << 1;
         let key = value.key.get(..MD5_KEY_MAX).unwrap_or(&value.key);
         let len = u16::try_from(key.len()).unwrap_or(0);

@@ -55,7 +55,14 @@ record! {
         instance: u32,
         /// 2 the cluster, 3 the node.
         scope: u32,
-        /// 1: own messages too, 2: events of members.
+        /// [`Self::LOOPBACK`] and [`Self::MEMBER_EVENTS`], or 0.
         flags: u32,
     }
+}
+
+impl GroupMember {
+    /// Own messages come too (`TIPC_GROUP_LOOPBACK`).
+    pub const LOOPBACK: u32 = 1;
+    /// The coming and going of members is told (`TIPC_GROUP_MEMBER_EVTS`).
+    pub const MEMBER_EVENTS: u32 = 2;
 }

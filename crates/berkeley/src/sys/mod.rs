@@ -19,6 +19,7 @@ pub(crate) mod option;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod tables;
+pub(crate) mod tcp_ao;
 pub(crate) mod transfer;
 pub(crate) mod uring;
 pub(crate) mod vsock;

@@ -56,6 +56,7 @@ mod support;
 mod tables;
 mod tcp;
 mod tipc;
+mod told_beside;
 mod udp;
 mod unix;
 mod uring;

@@ -479,6 +479,7 @@ fn options_of_tcp_for_one_side_are_kept() {
     tally.tells(&a, tcp::CongestionInfo, |info| info.len() <= 64);
     tally.tells(&a, tcp::UpperProtocol, |name| *name == Name::EMPTY);
     tally.tells(&a, tcp::TimestampClock, |_| true);
+    tally.tells(&a, opt::ip::PacketOptions, |bytes| bytes.len() % 8 == 0);
     tally.end(5);
 }
 
@@ -521,6 +522,7 @@ fn options_of_unix_sockets_are_kept() {
         &[Some(0), Some(9), None],
     );
     tally.tells(&a, opt::PeerGroups, |groups| groups.len() < 65_537);
+    tally.takes(&a, opt::Inq, true);
     tally.tells(&tcp_pair().0, opt::PeerName, |bytes| bytes.len() == 16);
     tally.tells(&a, opt::PeerSecurity, |_| true);
     if let Some(process) = tally.did("SO_PEERPIDFD", b.peer_pidfd()) {
@@ -559,9 +561,13 @@ fn options_of_packet_sockets_are_kept() {
         tally.tells(&packet, packet::Statistics, |found| {
             found.drops <= found.packets
         });
+        for version in 0..3 {
+            assert!(packet.packet_header_len(version).unwrap() >= 24);
+        }
+        assert!(packet.packet_header_len(9).is_err());
         let promiscuous = packet::Membership {
             index: 1,
-            kind: 1,
+            kind: packet::Membership::PROMISCUOUS,
             address_bytes: 0,
             address: [0; 8],
         };

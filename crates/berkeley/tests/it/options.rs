@@ -110,3 +110,27 @@ fn the_limit_of_descriptors_can_be_raised_to_what_the_system_allows() {
     assert!(after >= before);
     assert_eq!(berkeley::descriptor_limit().unwrap(), after);
 }
+
+#[test]
+fn a_key_of_tcp_ao_is_told_back() {
+    let socket = tcp();
+    let key = opt::tcp_ao::AoKey {
+        peer: [127, 0, 0, 1].into(),
+        prefix: 32,
+        send_id: 100,
+        recv_id: 101,
+        algorithm: "hmac(sha1)".into(),
+        key: b"secret".to_vec(),
+        mac_len: 12,
+        index: 0,
+        exclude_options: false,
+        set_current: false,
+        set_next: false,
+    };
+    if let Err(error) = socket.set(opt::tcp_ao::AddKey, key.clone()) {
+        assert!(socket.tcp_ao_keys().is_err());
+        return eprintln!("skipped: needs TCP-AO, Linux 6.7: {error}");
+    }
+    let keys = socket.tcp_ao_keys().unwrap();
+    assert_eq!(keys.iter().map(|one| &one.key).collect::<Vec<_>>(), [&key]);
+}
