@@ -27,6 +27,7 @@ mod examples_python;
 mod exhaustion;
 mod file;
 mod file_python;
+mod headers;
 mod hooks;
 mod inside;
 mod interfaces;
