@@ -50,10 +50,11 @@
 //! - The number that was closed never reports for its former owner again, also when it stands for
 //!   another file meanwhile; registering that one is a new registration. Nobody is told that the
 //!   old one has ended. Files that have no inode of their own, such as event counters, are only
-//!   told apart by `epoll` and `io-uring`: to `select` and `poll` they all look the same.
-//! - If a duplicate (dup(2), or in a child after fork(2)) keeps the file open, `epoll` and
-//!   `io-uring` go on to tell of it under the registration's key until its number is registered
-//!   anew; `select` and `poll` do not.
+//!   told apart by `epoll`: to the others they all look the same.
+//! - If a duplicate (dup(2), or in a child after fork(2)) keeps the file open, `epoll` goes on to
+//!   tell of it under the registration's key until its number is registered anew; the others do
+//!   not. What the kernel goes on to tell after that is dropped, and the kernel's list made anew,
+//!   whereupon edges may be told once more.
 //!
 //! Two duplicates of one file are two registrations, each told for itself.
 //!

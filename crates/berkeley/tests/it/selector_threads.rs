@@ -339,7 +339,7 @@ fn an_exclusive_registration_is_modified_and_goes_with_few_others() {
 fn a_selector_can_be_watched_by_another_where_the_kernel_keeps_the_list() {
     each(|backend, selector| {
         let Some(fd) = selector.descriptor() else {
-            assert!(matches!(backend, Backend::Select | Backend::Poll));
+            assert!(backend != Backend::Epoll);
             return;
         };
         assert!(fd.as_raw_fd() >= 0);

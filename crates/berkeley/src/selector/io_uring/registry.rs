@@ -260,8 +260,13 @@ impl Registry {
             slot.poll = Poll::Due;
             self.changed.push(fd);
         }
-        if is_waker && let Some(waker) = self.wakers.iter().find(|waker| is(waker, fd)) {
-            waker.forget();
+        // One that was not found raised may be by now, and is then told of by the kernel.
+        if is_told
+            && is_waker
+            && let Some(waker) = self.wakers.iter().find(|waker| is(waker, fd))
+        {
+            // Its counter too: a thread with a ring of its own would find that raised.
+            waker.lower();
         }
         if is_told {
             let ready = ready(mask);
