@@ -6,17 +6,18 @@ mod write;
 
 use core::ops::Range;
 use core::time::Duration;
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use berkeley::selector::Backend;
-use berkeley::{Addr, Error, Kind, Mode, MsgFlags, Result, Socket, Waker, opt};
+use berkeley::{Addr, Error, Mode, MsgFlags, Result, Socket, Waker, opt};
 use bytes::Bytes;
 
 use crate::handler::SendError;
 use crate::mailbox::{Receiver, Sender, mailbox};
 use crate::pieces::{PIECE_BYTES, Piece, Pool};
-use crate::slots::{Due, Finishing, Slots, Source, SourceKind, Stream, Token};
+use crate::slots::{Due, Slots, Source, SourceKind, Stage, Stream, Token};
 use crate::timers::{TimerId, Timers};
 use readiness::Readiness;
 
@@ -45,6 +46,8 @@ pub struct Reactor {
     driver: Readiness,
     slots: Slots,
     timers: Timers<Due>,
+    /// The time limits of connections that are being finished: few at a time.
+    finishing: HashMap<Token, TimerId>,
     waker: Waker,
     /// What waits to be written to connections.
     pool: Pool,
@@ -85,6 +88,7 @@ impl Reactor {
             driver: Readiness::new(backend, &waker)?,
             slots: Slots::default(),
             timers: Timers::new(),
+            finishing: HashMap::new(),
             waker,
             pool: Pool::new(),
             dirty: Vec::new(),
@@ -139,9 +143,7 @@ impl Reactor {
         if socket.mode() != Mode::NonBlock {
             socket.set_mode(Mode::NonBlock)?;
         }
-        let records = socket.kind() == Kind::SEQPACKET;
-        let stream = Stream::new(socket, outbox_bytes_max, records);
-        self.add(SourceKind::Stream(stream))
+        self.add(SourceKind::Stream(Stream::new(socket, outbox_bytes_max)))
     }
 
     /// Lets a byte stream have at most `bytes` (and [`READ_BYTES_MAX`]) read in one turn, where
@@ -149,7 +151,7 @@ impl Reactor {
     /// sequenced-packet connections are always read whole.
     pub fn limit_reads(&mut self, token: Token, bytes: u32) {
         if let Some(stream) = self.slots.stream_mut(token)
-            && !stream.records
+            && !stream.has_records()
         {
             stream.read_bytes_max = bytes.max(1);
         }
@@ -268,14 +270,14 @@ impl Reactor {
         match &mut self.echo {
             None if self.shown == Some(token) => {
                 let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-                if stream.finishing.is_none() && stream.outbox.is_empty() && !stream.records {
+                if !stream.is_finishing() && stream.outbox.is_empty() && !stream.has_records() {
                     self.echo = Some(Echo { token, start, len });
                     return Ok(());
                 }
             }
             Some(echo) if echo.token == token && echo.start + echo.len == start => {
                 let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-                if stream.finishing.is_none() && stream.outbox.would_hold(echo.len + len) {
+                if !stream.is_finishing() && stream.outbox.would_hold(echo.len + len) {
                     echo.len += len;
                     return Ok(());
                 }
@@ -308,7 +310,7 @@ impl Reactor {
         bytes: &[u8],
     ) -> core::result::Result<(), SendError> {
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-        if stream.records {
+        if stream.has_records() {
             return self.send_copy(token, bytes);
         }
         if !self.make_room(token, bytes.len())? {
@@ -324,7 +326,7 @@ impl Reactor {
         if !stream.outbox.push(&mut self.pool, piece) {
             return Err(SendError::Full);
         }
-        if !core::mem::replace(&mut stream.lent, true) {
+        if self.borrowers.last() != Some(&token) {
             self.borrowers.push(token);
         }
         Ok(())
@@ -334,7 +336,7 @@ impl Reactor {
     /// one turn, so that the peer of a full one has had no chance to take it yet, and gets one.
     fn make_room(&mut self, token: Token, len: usize) -> core::result::Result<bool, SendError> {
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-        if stream.finishing.is_some() {
+        if stream.is_finishing() {
             return Err(SendError::Gone);
         }
         if len == 0 {
@@ -411,12 +413,14 @@ impl Reactor {
         let Some(stream) = self.slots.stream_mut(token) else {
             return;
         };
-        if stream.finishing.is_some() {
+        if stream.is_finishing() {
             return;
         }
-        let end = Instant::now().checked_add(limit);
-        let timer = end.map(|end| self.timers.set(end, Due::Finish(token)));
-        stream.finishing = Some(Box::new(Finishing { timer, shut: false }));
+        stream.stage = Stage::Finishing;
+        if let Some(end) = Instant::now().checked_add(limit) {
+            let timer = self.timers.set(end, Due::Finish(token));
+            self.finishing.insert(token, timer);
+        }
         self.mark(token);
         self.rewatch(token);
     }
@@ -444,8 +448,9 @@ impl Reactor {
         self.driver.forget(token, &source);
         if let SourceKind::Stream(stream) = &mut source.kind {
             stream.outbox.clear(&mut self.pool);
-            let finishing = stream.finishing.as_ref();
-            if let Some(timer) = finishing.and_then(|finishing| finishing.timer) {
+            if stream.is_finishing()
+                && let Some(timer) = self.finishing.remove(&token)
+            {
                 self.timers.cancel(timer);
             }
         }

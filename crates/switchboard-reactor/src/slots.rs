@@ -2,11 +2,13 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use berkeley::Socket;
 use berkeley::selector::{Interest, Key};
+use berkeley::{Kind, Socket};
 
 use crate::pieces::Outbox;
-use crate::timers::TimerId;
+
+/// How often a place is used at most. With it a token fits into the 56 bits that a ring has for it.
+const GENERATION_MAX: u32 = (1 << 24) - 1;
 
 /// The name of a source within its reactor. The token of a source that is gone names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +55,7 @@ pub(crate) struct Source {
     pub(crate) watched: Option<Interest>,
     /// The handler wants nothing from it for the time being.
     pub(crate) paused: bool,
+    generation: u32,
 }
 
 #[derive(Debug)]
@@ -85,37 +88,41 @@ pub(crate) struct Stream {
     pub(crate) blocked: bool,
     /// The outbox is on the list of those to be written at the end of the turn.
     pub(crate) dirty: bool,
-    /// Some of the outbox is lent, and to be settled when the handler returns.
-    pub(crate) lent: bool,
     /// The peer has ended its side.
     pub(crate) ended: bool,
-    /// Its messages are kept apart.
-    pub(crate) records: bool,
-    /// The handler has finished with it, which few connections are in at a time.
-    pub(crate) finishing: Option<Box<Finishing>>,
+    pub(crate) stage: Stage,
 }
 
-#[derive(Debug)]
-pub(crate) struct Finishing {
-    /// `None`: no limit that the clock can count.
-    pub(crate) timer: Option<TimerId>,
-    /// All is written and our side has been ended.
-    pub(crate) shut: bool,
+/// How far our side of a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    /// The handler has finished with it.
+    Finishing,
+    /// And all is written, and our side has been ended.
+    Shut,
 }
 
 impl Stream {
-    pub(crate) const fn new(socket: Socket, outbox_bytes_max: usize, records: bool) -> Self {
+    pub(crate) const fn new(socket: Socket, outbox_bytes_max: usize) -> Self {
         Self {
             socket,
             outbox: Outbox::new(outbox_bytes_max),
             read_bytes_max: u32::MAX,
             blocked: false,
             dirty: false,
-            lent: false,
             ended: false,
-            records,
-            finishing: None,
+            stage: Stage::Open,
         }
+    }
+
+    /// Its messages are kept apart.
+    pub(crate) fn has_records(&self) -> bool {
+        self.socket.kind() == Kind::SEQPACKET
+    }
+
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.stage != Stage::Open
     }
 }
 
@@ -125,6 +132,7 @@ impl Source {
             kind,
             watched: None,
             paused: false,
+            generation: 0,
         }
     }
 
@@ -149,7 +157,7 @@ impl Source {
             | SourceKind::Datagrams { .. }
             | SourceKind::Input { .. } => read,
             SourceKind::Stream(stream) => {
-                let reads = !stream.ended && (!self.paused || stream.finishing.is_some());
+                let reads = !stream.ended && (!self.paused || stream.is_finishing());
                 match (reads, stream.blocked) {
                     (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
                     (true, false) => Some(Interest::READABLE),
@@ -165,34 +173,29 @@ impl Source {
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// What the next sources in the places of former ones are to be called.
+    free: Vec<Token>,
     live: usize,
 }
 
+/// As long as a line of the processor's cache, so that a connection is one of them.
 #[derive(Debug)]
-struct Slot {
-    generation: u32,
-    source: Option<Source>,
-}
+#[repr(align(64))]
+struct Slot(Option<Source>);
 
 impl Slots {
-    pub(crate) fn insert(&mut self, source: Source) -> Token {
+    pub(crate) fn insert(&mut self, mut source: Source) -> Token {
         self.live += 1;
-        if let Some(index) = self.free.pop()
-            && let Some(slot) = self.slots.get_mut(index as usize)
+        if let Some(token) = self.free.pop()
+            && let Some(slot) = self.slots.get_mut(token.index as usize)
         {
-            slot.source = Some(source);
-            return Token {
-                index,
-                generation: slot.generation,
-            };
+            source.generation = token.generation;
+            *slot = Slot(Some(source));
+            return token;
         }
         // More than four thousand million sources do not fit into a process.
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Slot {
-            generation: 0,
-            source: Some(source),
-        });
+        self.slots.push(Slot(Some(source)));
         Token {
             index,
             generation: 0,
@@ -200,21 +203,13 @@ impl Slots {
     }
 
     pub(crate) fn get(&self, token: Token) -> Option<&Source> {
-        let slot = self.slots.get(token.index as usize)?;
-        if slot.generation == token.generation {
-            slot.source.as_ref()
-        } else {
-            None
-        }
+        let source = self.slots.get(token.index as usize)?.0.as_ref()?;
+        (source.generation == token.generation).then_some(source)
     }
 
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Source> {
-        let slot = self.slots.get_mut(token.index as usize)?;
-        if slot.generation == token.generation {
-            slot.source.as_mut()
-        } else {
-            None
-        }
+        let source = self.slots.get_mut(token.index as usize)?.0.as_mut()?;
+        (source.generation == token.generation).then_some(source)
     }
 
     pub(crate) fn stream_mut(&mut self, token: Token) -> Option<&mut Stream> {
@@ -225,15 +220,14 @@ impl Slots {
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<Source> {
-        let slot = self.slots.get_mut(token.index as usize)?;
-        if slot.generation != token.generation {
-            return None;
-        }
-        let source = slot.source.take()?;
+        self.get(token)?;
+        let source = self.slots.get_mut(token.index as usize)?.0.take()?;
         // A place whose generations are used up is left empty: no token is given out twice.
-        if let Some(next) = slot.generation.checked_add(1) {
-            slot.generation = next;
-            self.free.push(token.index);
+        if token.generation < GENERATION_MAX {
+            self.free.push(Token {
+                index: token.index,
+                generation: token.generation + 1,
+            });
         }
         self.live -= 1;
         Some(source)
@@ -260,9 +254,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_takes_a_place_of_at_most_96_bytes() {
+    fn a_connection_takes_a_place_of_64_bytes() {
         // All that an idle one costs: an empty outbox has no memory of its own.
-        assert!(size_of::<Slot>() <= 96, "{}", size_of::<Slot>());
+        assert_eq!(size_of::<Slot>(), 64);
     }
 
     #[test]
@@ -276,9 +270,9 @@ mod tests {
         };
         let mut slots = Slots::default();
         let first = slots.insert(source());
-        slots.slots[0].generation = u32::MAX;
+        slots.get_mut(first).unwrap().generation = GENERATION_MAX;
         let last = Token {
-            generation: u32::MAX,
+            generation: GENERATION_MAX,
             ..first
         };
         assert!(slots.get(first).is_none());

@@ -10,7 +10,7 @@ use super::{
     ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, LAST_READS_MAX, REST_MS_MAX, REST_MS_MIN, Reactor,
 };
 use crate::handler::{Closed, Handler};
-use crate::slots::{Due, Source, SourceKind, Token};
+use crate::slots::{Due, Source, SourceKind, Stage, Token};
 
 impl Reactor {
     /// Runs until [`Reactor::stop`] is called.
@@ -152,11 +152,11 @@ impl Reactor {
         let mut thrown_away = false;
         let result = match &source.kind {
             SourceKind::Stream(stream) => {
-                thrown_away = stream.finishing.is_some();
+                thrown_away = stream.is_finishing();
                 let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
                 let len = limit.min(self.buffer.len());
                 let place = self.buffer.get_mut(..len).unwrap_or_default();
-                receive_from(&stream.socket, stream.records, place)
+                receive_from(&stream.socket, stream.has_records(), place)
             }
             SourceKind::Input { fd, .. } => berkeley::read(fd.as_fd(), &mut self.buffer),
             SourceKind::Listener { .. } | SourceKind::Datagrams { .. } => return false,
@@ -218,7 +218,7 @@ impl Reactor {
         match &mut source.kind {
             SourceKind::Stream(stream) => {
                 stream.ended = true;
-                finishing = stream.finishing.is_some();
+                finishing = stream.is_finishing();
             }
             SourceKind::Input { ended, .. } => *ended = true,
             SourceKind::Listener { .. } | SourceKind::Datagrams { .. } => return,
@@ -249,7 +249,7 @@ impl Reactor {
             else {
                 break;
             };
-            if stream.ended || stream.finishing.is_some() || !self.read(handler, token) {
+            if stream.ended || stream.is_finishing() || !self.read(handler, token) {
                 break;
             }
         }
@@ -289,13 +289,8 @@ impl Reactor {
     }
 
     pub(super) fn close_if_finished<H: Handler>(&mut self, handler: &mut H, token: Token) {
-        let finished = self.slots.stream_mut(token).is_some_and(|stream| {
-            stream.ended
-                && stream
-                    .finishing
-                    .as_ref()
-                    .is_some_and(|finishing| finishing.shut)
-        });
+        let stream = self.slots.stream_mut(token);
+        let finished = stream.is_some_and(|stream| stream.ended && stream.stage == Stage::Shut);
         if finished {
             self.close(token);
             handler.closed(self, token, Closed::Finished);

@@ -7,7 +7,7 @@ use berkeley::{MsgFlags, Result, Shutdown};
 use super::{Echo, Reactor};
 use crate::handler::Handler;
 use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
-use crate::slots::{SourceKind, Stream, Token};
+use crate::slots::{SourceKind, Stage, Stream, Token};
 
 /// Bytes after which nothing more is written to one connection in this turn.
 const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
@@ -40,7 +40,6 @@ impl Reactor {
             let Some(stream) = self.slots.stream_mut(token) else {
                 continue;
             };
-            stream.lent = false;
             if token == source && !stream.blocked {
                 // It may be on the list of those to be written, where it is passed over then.
                 stream.dirty = false;
@@ -99,11 +98,9 @@ impl Reactor {
         // Either the peer is slow, or it was enough for one turn: both go on when there is room.
         let is_left = !stream.outbox.is_empty();
         stream.blocked |= is_left;
-        let is_finishing = stream.finishing.is_some();
-        if !is_left
-            && let Some(finishing) = &mut stream.finishing
-            && !core::mem::replace(&mut finishing.shut, true)
-        {
+        let is_finishing = stream.is_finishing();
+        if !is_left && stream.stage == Stage::Finishing {
+            stream.stage = Stage::Shut;
             // A peer that is gone already has no use for our end.
             drop(stream.socket.shutdown(Shutdown::WRITE));
         }
@@ -128,7 +125,7 @@ pub(super) fn flush(stream: &mut Stream, pool: &mut Pool, lent: &[u8]) -> Result
     while written < WRITE_BYTES_PER_TURN_MAX
         && let Some((piece, is_only)) = stream.outbox.front(pool, lent)
     {
-        let result = if is_only || stream.records {
+        let result = if is_only || stream.has_records() {
             let sent = stream.socket.send(piece, MsgFlags::NONE);
             sent.map(|len| (len, piece.len()))
         } else {
