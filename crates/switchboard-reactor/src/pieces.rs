@@ -195,9 +195,44 @@ impl Outbox {
         self.bytes
     }
 
-    /// True when nothing waits.
+    /// True when nothing waits, nor is on its way.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.first == NONE
+        self.bytes == 0
+    }
+
+    /// True when there is something that is not on its way yet.
+    pub(crate) const fn has_pieces(&self) -> bool {
+        self.first != NONE
+    }
+
+    /// Takes the first piece out, to be written by somebody else. It counts until it is discounted.
+    pub(crate) fn take(&mut self, pool: &mut Pool) -> Option<Bytes> {
+        let (piece, _) = pool.piece_mut(self.first)?;
+        let Piece::Shared(bytes) = piece else {
+            return None;
+        };
+        let bytes = core::mem::take(bytes);
+        self.first = pool.take(self.first);
+        if self.first == NONE {
+            self.last = NONE;
+        }
+        Some(bytes)
+    }
+
+    /// What a piece counts.
+    pub(crate) const fn count_of(piece: &Bytes) -> usize {
+        piece.len() + PIECE_BYTES
+    }
+
+    /// Counts something that is on its way without having been in here.
+    pub(crate) const fn count_one(&mut self, len: usize) -> usize {
+        self.bytes += len + PIECE_BYTES;
+        len + PIECE_BYTES
+    }
+
+    /// What was on its way has been written.
+    pub(crate) const fn discount(&mut self, counted: usize) {
+        self.bytes = self.bytes.saturating_sub(counted);
     }
 
     /// The bytes of the first piece, and whether it is the only one. `None` for a lent one whose

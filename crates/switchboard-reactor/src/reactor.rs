@@ -1,5 +1,7 @@
 //! A reactor: what it owns, and what a handler may ask of it. Its loop is in `turn`.
 
+mod completion;
+mod driver;
 mod readiness;
 mod turn;
 mod write;
@@ -19,7 +21,7 @@ use crate::mailbox::{Receiver, Sender, mailbox};
 use crate::pieces::{PIECE_BYTES, Piece, Pool};
 use crate::slots::{Due, Slots, Source, SourceKind, Stage, Stream, Token};
 use crate::timers::{TimerId, Timers};
-use readiness::Readiness;
+use driver::Driver;
 
 /// Bytes that are read from one socket in one turn at most. Large reads are what makes bulk
 /// transfers cheap; one buffer of this size serves all connections.
@@ -43,7 +45,9 @@ const REST_MS_MAX: u32 = 1000;
 /// One thread's sockets. See the crate's documentation.
 #[derive(Debug)]
 pub struct Reactor {
-    driver: Readiness,
+    driver: Driver,
+    /// Why it is not the one that was asked for.
+    fallback: Option<Error>,
     slots: Slots,
     timers: Timers<Due>,
     /// The time limits of connections that are being finished: few at a time.
@@ -78,14 +82,17 @@ struct Echo {
 }
 
 impl Reactor {
-    /// A reactor on a selector.
+    /// A reactor on a selector; for [`Backend::IoUring`] on a ring, whose operations the kernel
+    /// completes. Where there can be no ring, it takes [`Backend::Epoll`], and
+    /// [`Reactor::fallback`] tells why.
     ///
     /// # Errors
     /// As [`Backend::open`].
     pub fn new(backend: Backend) -> Result<Self> {
-        let waker = Waker::new()?;
+        let (driver, waker, fallback) = Driver::new(backend)?;
         Ok(Self {
-            driver: Readiness::new(backend, &waker)?,
+            driver,
+            fallback,
             slots: Slots::default(),
             timers: Timers::new(),
             finishing: HashMap::new(),
@@ -103,10 +110,17 @@ impl Reactor {
         })
     }
 
-    /// The selector that it runs on.
+    /// What it runs on.
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.driver.backend()
+    }
+
+    /// Why it does not run on what was asked for: io_uring is forbidden here, or the kernel is too
+    /// old for it.
+    #[must_use]
+    pub const fn fallback(&self) -> Option<&Error> {
+        self.fallback.as_ref()
     }
 
     /// Sources of all kinds that it owns.
@@ -150,10 +164,19 @@ impl Reactor {
     /// what comes is so dear to work on that a full read would keep the others waiting. Messages of
     /// sequenced-packet connections are always read whole.
     pub fn limit_reads(&mut self, token: Token, bytes: u32) {
-        if let Some(stream) = self.slots.stream_mut(token)
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        if let SourceKind::Stream(stream) = &mut source.kind
             && !stream.has_records()
         {
-            stream.read_bytes_max = bytes.max(1);
+            let before = core::mem::replace(&mut stream.read_bytes_max, bytes.max(1));
+            if before == u32::MAX
+                && let Some(driver) = self.driver.completion()
+            {
+                // A receive that goes on by itself knows no limit.
+                driver.cancel(token, source);
+            }
         }
     }
 
@@ -347,7 +370,10 @@ impl Reactor {
             self.lend(token, Piece::Lent { start, len })?;
         }
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+        // What is on its way already cannot be overtaken.
+        let may_write = !stream.blocked || self.driver.backend() != Backend::IoUring;
         if !stream.outbox.has_room(len)
+            && may_write
             && let Err(error) = write::flush(stream, &mut self.pool, &[])
         {
             self.failed.push((token, error));
@@ -428,6 +454,7 @@ impl Reactor {
     /// Closes a source at once. What waits to be written to it is forgotten.
     pub fn close(&mut self, token: Token) {
         drop(self.remove(token));
+        self.submit_now();
     }
 
     /// Closes a connection at once with a reset: the peer gets an error instead of an end. Unix
@@ -440,6 +467,22 @@ impl Reactor {
         if let SourceKind::Stream(stream) = source.kind {
             // Where a reset cannot be had, a plain close is what is left.
             drop(stream.socket.set(opt::Linger, Some(Duration::ZERO)));
+        }
+        self.submit_now();
+    }
+
+    /// Tells the kernel what was prepared for it.
+    fn submit(&mut self) -> Result<()> {
+        match self.driver.completion() {
+            Some(driver) => driver.submit(&self.slots),
+            None => Ok(()),
+        }
+    }
+
+    /// The same where no turn will do it soon. A ring that fails says so in the next turn.
+    fn submit_now(&mut self) {
+        if !self.running {
+            drop(self.submit());
         }
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Source {
     pub(crate) watched: Option<Interest>,
     /// The handler wants nothing from it for the time being.
     pub(crate) paused: bool,
+    /// Something that came from it has not been passed on yet.
+    pub(crate) is_parked: bool,
     generation: u32,
 }
 
@@ -132,6 +134,7 @@ impl Source {
             kind,
             watched: None,
             paused: false,
+            is_parked: false,
             generation: 0,
         }
     }
@@ -143,6 +146,14 @@ impl Source {
             }
             SourceKind::Stream(stream) => stream.socket.as_fd(),
             SourceKind::Input { fd, .. } => fd.as_fd(),
+        }
+    }
+
+    /// True while nothing that comes from it is passed on, nor thrown away.
+    pub(crate) fn is_deaf(&self) -> bool {
+        match &self.kind {
+            SourceKind::Stream(stream) => self.paused && !stream.is_finishing(),
+            _ => self.paused,
         }
     }
 

@@ -23,14 +23,16 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    pub(super) fn new(backend: Backend, waker: &Waker) -> Result<Self> {
+    pub(super) fn new(backend: Backend) -> Result<(Self, Waker)> {
         let selector = backend.open()?;
+        let waker = Waker::new()?;
         selector.register(waker.as_fd(), WAKER_KEY, Interest::READABLE, Trigger::Level)?;
-        Ok(Self {
+        let driver = Self {
             selector,
             events: Vec::new(),
             always_ready: Vec::new(),
-        })
+        };
+        Ok((driver, waker))
     }
 
     pub(super) fn backend(&self) -> Backend {
@@ -101,60 +103,39 @@ fn is_wanted(slots: &Slots, token: Token) -> bool {
 
 impl Reactor {
     /// Waits, and reads what is ready.
-    pub(super) fn wait<H: Handler>(
+    pub(super) fn wait_ready<H: Handler>(
         &mut self,
         handler: &mut H,
         limit: Option<Duration>,
     ) -> Result<()> {
-        self.driver.selector.wait(&mut self.driver.events, limit)?;
-        let events = core::mem::take(&mut self.driver.events);
+        let Some(driver) = self.driver.readiness() else {
+            return Ok(());
+        };
+        driver.selector.wait(&mut driver.events, limit)?;
+        let events = core::mem::take(&mut driver.events);
         for event in &events {
             if event.key == WAKER_KEY {
                 self.waker.lower();
                 handler.woken(self);
             } else {
-                self.dispatch(handler, *event);
+                self.dispatch(handler, Token::from_key(event.key), event.ready);
             }
         }
-        self.driver.events = events;
+        if let Some(driver) = self.driver.readiness() {
+            driver.events = events;
+        }
         // The list may change under way. One that is passed over for that has its next turn.
-        for index in 0..self.driver.always_ready.len() {
-            if let Some(&token) = self.driver.always_ready.get(index)
-                && is_wanted(&self.slots, token)
-            {
+        let mut index = 0;
+        while let Some(&token) = self
+            .driver
+            .readiness()
+            .and_then(|driver| driver.always_ready.get(index))
+        {
+            if is_wanted(&self.slots, token) {
                 self.read(handler, token);
             }
+            index += 1;
         }
         Ok(())
-    }
-
-    fn dispatch<H: Handler>(&mut self, handler: &mut H, event: Event) {
-        let token = Token::from_key(event.key);
-        // A source that an earlier event of this turn closed or paused has nothing to say.
-        let Some(source) = self.slots.get_mut(token) else {
-            return;
-        };
-        let Some(wanted) = source.wanted() else {
-            return;
-        };
-        if let SourceKind::Stream(stream) = &mut source.kind
-            && stream.blocked
-            && (event.ready.is_writable() || event.ready.is_error() || event.ready.is_hang_up())
-        {
-            stream.blocked = false;
-            if !stream.dirty {
-                stream.dirty = true;
-                self.dirty.push(token);
-            }
-        }
-        if event.ready.is_readable() && wanted != Interest::WRITABLE {
-            match source.kind {
-                SourceKind::Listener { .. } => self.accept(handler, token),
-                SourceKind::Datagrams { .. } => self.receive(handler, token),
-                SourceKind::Stream(_) | SourceKind::Input { .. } => {
-                    self.read(handler, token);
-                }
-            }
-        }
     }
 }

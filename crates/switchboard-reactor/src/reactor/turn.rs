@@ -4,8 +4,10 @@ use core::time::Duration;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use berkeley::selector::{Interest, Ready};
 use berkeley::{Addr, Errno, Error, Mode, MsgFlags, Result, Socket};
 
+use super::driver::Driver;
 use super::{
     ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, LAST_READS_MAX, REST_MS_MAX, REST_MS_MIN, Reactor,
 };
@@ -29,13 +31,17 @@ impl Reactor {
             result = self.turn(handler);
         }
         self.running = false;
-        result
+        // What was sent last is not known to the kernel yet.
+        result.and(self.submit())
     }
 
     /// One turn: wait, read everything that is ready, fire timers, write.
     fn turn<H: Handler>(&mut self, handler: &mut H) -> Result<()> {
         let limit = self.wait_limit();
-        self.wait(handler, limit)?;
+        match &self.driver {
+            Driver::Completion(_) => self.wait_complete(handler, limit)?,
+            Driver::Readiness(_) => self.wait_ready(handler, limit)?,
+        }
         self.fire(handler);
         self.flush_all(handler);
         if !self.failed.is_empty() {
@@ -53,6 +59,36 @@ impl Reactor {
         }
         let next = self.timers.next()?;
         Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Does what a source is ready for.
+    pub(super) fn dispatch<H: Handler>(&mut self, handler: &mut H, token: Token, ready: Ready) {
+        // A source that an earlier event of this turn closed or paused has nothing to say.
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        let Some(wanted) = source.wanted() else {
+            return;
+        };
+        if let SourceKind::Stream(stream) = &mut source.kind
+            && stream.blocked
+            && (ready.is_writable() || ready.is_error() || ready.is_hang_up())
+        {
+            stream.blocked = false;
+            if !stream.dirty {
+                stream.dirty = true;
+                self.dirty.push(token);
+            }
+        }
+        if ready.is_readable() && wanted != Interest::WRITABLE {
+            match source.kind {
+                SourceKind::Listener { .. } => self.accept(handler, token),
+                SourceKind::Datagrams { .. } => self.receive(handler, token),
+                SourceKind::Stream(_) | SourceKind::Input { .. } => {
+                    self.read(handler, token);
+                }
+            }
+        }
     }
 
     pub(super) fn accept<H: Handler>(&mut self, handler: &mut H, token: Token) {
@@ -183,7 +219,7 @@ impl Reactor {
 
     /// Shows what was read to the handler, and writes what that sends back of it. Answers how the
     /// writing went, if there was any.
-    fn show<H: Handler>(
+    pub(super) fn show<H: Handler>(
         &mut self,
         handler: &mut H,
         token: Token,

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use berkeley::{MsgFlags, Result, Shutdown};
 
-use super::{Echo, Reactor};
+use super::{Echo, Reactor, completion};
 use crate::handler::Handler;
 use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
 use crate::slots::{SourceKind, Stage, Stream, Token};
@@ -17,6 +17,12 @@ impl Reactor {
     pub(super) fn send_back(&mut self, echo: &Echo, lent: &[u8]) -> Option<Result<()>> {
         let stream = self.slots.stream_mut(echo.token)?;
         let bytes = lent.get(echo.start..echo.start + echo.len)?;
+        if let Some(driver) = self.driver.completion()
+            && completion::is_short(bytes.len())
+        {
+            driver.send_copy(echo.token, stream, bytes);
+            return None;
+        }
         let sent = match stream.socket.send(bytes, MsgFlags::NONE) {
             Ok(len) => len,
             Err(error) if error.is_would_block() => 0,
@@ -65,6 +71,10 @@ impl Reactor {
             if let Some(stream) = self.slots.stream_mut(token)
                 && core::mem::take(&mut stream.dirty)
             {
+                if self.driver.completion().is_some() && !stream.has_records() {
+                    self.hand_over(handler, token);
+                    continue;
+                }
                 let outcome = flush(stream, &mut self.pool, &[]);
                 self.after_flush(handler, token, outcome);
             }
@@ -88,7 +98,7 @@ impl Reactor {
     }
 
     /// What follows when a connection was written to.
-    fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
+    pub(super) fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
         let Some(source) = self.slots.get_mut(token) else {
             return;
         };
@@ -97,6 +107,9 @@ impl Reactor {
         };
         // Either the peer is slow, or it was enough for one turn: both go on when there is room.
         let is_left = !stream.outbox.is_empty();
+        if is_left && !stream.has_records() && self.driver.completion().is_some() {
+            return self.hand_over(handler, token);
+        }
         stream.blocked |= is_left;
         let is_finishing = stream.is_finishing();
         if !is_left && stream.stage == Stage::Finishing {
@@ -104,7 +117,7 @@ impl Reactor {
             // A peer that is gone already has no use for our end.
             drop(stream.socket.shutdown(Shutdown::WRITE));
         }
-        if source.wanted() != source.watched {
+        if self.driver.wanted(source) != source.watched {
             self.rewatch(token);
         }
         if is_left {

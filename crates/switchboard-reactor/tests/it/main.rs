@@ -9,6 +9,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod backends;
 mod closing;
 mod datagrams;
 mod finishing;

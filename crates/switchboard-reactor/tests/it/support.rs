@@ -10,7 +10,13 @@ use berkeley::selector::Backend;
 use berkeley::{Addr, Error, Family, Kind, Mode, MsgFlags, Protocol, Socket};
 use switchboard_reactor::{Closed, Handler, Reactor, Token};
 
-pub(crate) const BACKENDS: [Backend; 3] = [Backend::Epoll, Backend::Poll, Backend::Select];
+/// Without io_uring the last one is epoll once more.
+pub(crate) const BACKENDS: [Backend; 4] = [
+    Backend::Epoll,
+    Backend::Poll,
+    Backend::Select,
+    Backend::IoUring,
+];
 
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(10);

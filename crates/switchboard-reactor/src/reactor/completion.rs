@@ -1,0 +1,529 @@
+//! Letting the kernel complete operations, over io_uring: it receives into buffers of the ring, and
+//! what is to be sent is handed over with the call that waits.
+//!
+//! Byte streams are received from and sent to this way. A stream that brings more than its share is
+//! received from once a turn; all others have a receive that goes on by itself. Everything else is
+//! polled and then handled as with a selector: sequenced packets and datagrams, of which nothing may
+//! be cut off, inputs that are no sockets, and listeners, since an accept that goes on by itself
+//! keeps no limit, and does not tell who the peer is.
+
+use core::time::Duration;
+use std::collections::{HashMap, VecDeque};
+
+use berkeley::selector::Interest;
+use berkeley::uring::{
+    Buffer, Buffers, Completion as Completed, Group, Outcome, Ring, RingOptions,
+};
+use berkeley::uring::{Descriptors, SendId};
+use berkeley::{Errno, Error, Result, Waker};
+use bytes::Bytes;
+
+use super::{READ_BYTES_MAX, Reactor};
+use crate::handler::Handler;
+use crate::pieces::{Outbox, PIECES_PER_CALL_MAX};
+use crate::slots::{Slots, Source, SourceKind, Stream, Token};
+use crate::token_map::TokenMap;
+
+/// Memory to receive into, where receives share it: each takes what it brings.
+const SHARED: Buffers = Buffers {
+    count: 16,
+    bytes: 256 * 1024,
+    shared: true,
+};
+
+/// The same where each receive takes a whole buffer.
+const SINGLE: Buffers = Buffers {
+    count: 256,
+    bytes: 64 * 1024,
+    shared: false,
+};
+
+/// Bytes of one send that are copied rather than written with a call of their own.
+const COPY_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes that are handed over for one connection at once.
+const SEND_BYTES_MAX: usize = 512 * 1024;
+
+/// A ring, and what it has told that could not be passed on yet.
+#[derive(Debug)]
+pub(super) struct Completion {
+    ring: Ring,
+    group: Group,
+    /// Sends that are under way, one for a connection at most.
+    flights: TokenMap<Flight>,
+    /// What came from connections that are paused, or have had their share of this turn.
+    parked: HashMap<Token, VecDeque<Arrival>>,
+    /// Those of them that may be told more.
+    waiting: VecDeque<Token>,
+    /// Connections that a send has failed on.
+    broken: Vec<(Token, Errno)>,
+    /// True when the kernel has been told of anything.
+    is_entered: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    send: SendId,
+    len: usize,
+    /// As the outbox counts it.
+    counted: usize,
+}
+
+/// What came from a connection.
+#[derive(Debug)]
+enum Arrival {
+    Buffer(Buffer),
+    /// Out of the ring's buffers, because it may stay for long.
+    Copy(Bytes),
+    End,
+    Failure(Errno),
+}
+
+impl Arrival {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Buffer(buffer) => buffer,
+            Self::Copy(bytes) => bytes,
+            Self::End | Self::Failure(_) => &[],
+        }
+    }
+
+    /// Cuts the first `len` bytes off; `None` if there are no more than that.
+    fn cut(&mut self, len: usize) -> Option<Self> {
+        if self.bytes().len() <= len {
+            return None;
+        }
+        match self {
+            Self::Buffer(buffer) => {
+                let (first, rest) = (buffer.slice(..len)?, buffer.slice(len..)?);
+                *buffer = rest;
+                Some(Self::Buffer(first))
+            }
+            Self::Copy(bytes) => Some(Self::Copy(bytes.split_to(len))),
+            Self::End | Self::Failure(_) => None,
+        }
+    }
+}
+
+impl Descriptors for Slots {
+    fn descriptor(&self, key: berkeley::selector::Key) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.get(Token::from_key(key)).map(Source::fd)
+    }
+}
+
+impl Completion {
+    pub(super) fn new() -> Result<(Self, Waker)> {
+        let mut ring = Ring::new(RingOptions::default())?;
+        let buffers = if ring.has_shared_buffers() {
+            SHARED
+        } else {
+            SINGLE
+        };
+        let group = ring.add_buffers(buffers)?;
+        let waker = ring.waker();
+        let driver = Self {
+            ring,
+            group,
+            flights: TokenMap::new(),
+            parked: HashMap::new(),
+            waiting: VecDeque::new(),
+            broken: Vec::new(),
+            is_entered: false,
+        };
+        Ok((driver, waker))
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What there should be an operation for, besides sends.
+    pub(super) fn wanted(source: &Source) -> Option<Interest> {
+        let wanted = source.wanted()?;
+        if is_byte_stream(source) {
+            return wanted
+                .contains(Interest::READABLE)
+                .then_some(Interest::READABLE);
+        }
+        Some(wanted)
+    }
+
+    /// There is one operation at a time for a source: where another one is wanted, the present one
+    /// is cancelled, and its last completion leads here again.
+    pub(super) fn update(&mut self, token: Token, source: &mut Source) {
+        let wanted = Self::wanted(source);
+        if source.is_parked && wanted.is_some() && !self.waiting.contains(&token) {
+            self.waiting.push_back(token);
+        }
+        if wanted == source.watched {
+            return;
+        }
+        match (source.watched, wanted) {
+            (Some(_), _) => self.cancel(token, source),
+            // What is parked comes first, and it may be enough for now.
+            (None, Some(_)) if source.is_parked => {}
+            (None, Some(interest)) => {
+                match &source.kind {
+                    SourceKind::Stream(stream) if !stream.has_records() => {
+                        if stream.read_bytes_max == u32::MAX {
+                            self.ring.receive(token.key(), self.group);
+                        } else {
+                            let limit = stream.read_bytes_max;
+                            self.ring.receive_once(token.key(), self.group, limit);
+                        }
+                    }
+                    _ => self.ring.poll_once(token.key(), interest),
+                }
+                source.watched = wanted;
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Ends the operation that there is for a source, which is then known by its last completion.
+    pub(super) fn cancel(&mut self, token: Token, source: &Source) {
+        let (key, group) = (token.key(), self.group);
+        match (&source.kind, source.watched) {
+            (_, None) => {}
+            (SourceKind::Stream(stream), _) if !stream.has_records() => {
+                // A limit may have been set since it began.
+                self.ring.cancel_receive(key, group);
+                if stream.read_bytes_max != u32::MAX {
+                    self.ring.cancel_receive_once(key, group);
+                }
+            }
+            (_, Some(interest)) => self.ring.cancel_poll(key, interest),
+        }
+    }
+
+    /// The operations hold the file: the connection ends when they have been cancelled, with the
+    /// next wait.
+    pub(super) fn forget(&mut self, token: Token, source: &Source) {
+        self.cancel(token, source);
+        if let Some(flight) = self.flights.remove(token) {
+            self.ring.cancel_send(token.key(), flight.send);
+        }
+        if source.is_parked {
+            self.parked.remove(&token);
+            self.waiting.retain(|other| *other != token);
+        }
+    }
+
+    /// Tells the kernel what was prepared, without waiting.
+    pub(super) fn submit(&mut self, slots: &Slots) -> Result<()> {
+        if self.is_entered {
+            self.ring.wait(slots, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Hands a copy of a few bytes over.
+    pub(super) fn send_copy(&mut self, token: Token, stream: &mut Stream, bytes: &[u8]) {
+        let send = self.ring.send_copy(token.key(), bytes);
+        let counted = stream.outbox.count_one(bytes.len());
+        self.depart(token, stream, send, bytes.len(), counted);
+    }
+
+    fn depart(
+        &mut self,
+        token: Token,
+        stream: &mut Stream,
+        send: SendId,
+        len: usize,
+        counted: usize,
+    ) {
+        let flight = Flight { send, len, counted };
+        self.flights.insert(token, flight);
+        stream.blocked = true;
+    }
+}
+
+fn is_byte_stream(source: &Source) -> bool {
+    matches!(&source.kind, SourceKind::Stream(stream) if !stream.has_records())
+}
+
+/// Short enough that a copy costs less than a call.
+pub(super) const fn is_short(len: usize) -> bool {
+    len <= COPY_BYTES_MAX
+}
+
+impl Reactor {
+    /// Waits, and passes on what the kernel has completed.
+    pub(super) fn wait_complete<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        limit: Option<Duration>,
+    ) -> Result<()> {
+        let Some(driver) = self.driver.completion() else {
+            return Ok(());
+        };
+        driver.is_entered = true;
+        driver.ring.wait(&self.slots, limit)?;
+        for _ in 0..driver.waiting.len() {
+            self.unpark(handler);
+        }
+        let mut share = Share::default();
+        while let Some(completed) = self.driver.completion().and_then(|it| it.ring.next()) {
+            self.completed(handler, completed, &mut share);
+        }
+        self.break_all(handler);
+        Ok(())
+    }
+
+    fn completed<H: Handler>(&mut self, handler: &mut H, completed: Completed, share: &mut Share) {
+        let token = Token::from_key(completed.key);
+        match completed.outcome {
+            Outcome::Received(result) => {
+                self.arrived(handler, token, result, completed.more, share);
+            }
+            Outcome::Sent(result) => self.sent(handler, token, result),
+            Outcome::Polled(result) => self.polled(handler, token, result),
+            Outcome::Woken => handler.woken(self),
+            // Nothing else is asked for.
+            _ => {}
+        }
+    }
+
+    fn arrived<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        result: core::result::Result<Buffer, Errno>,
+        goes_on: bool,
+        share: &mut Share,
+    ) {
+        // What comes late for a source that is gone is nobody's.
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        if !goes_on {
+            source.watched = None;
+        }
+        let arrival = match result {
+            Ok(buffer) if buffer.is_empty() => Arrival::End,
+            Ok(buffer) => Arrival::Buffer(buffer),
+            Err(Errno::ECANCELED) => return self.rewatch(token),
+            Err(errno) => Arrival::Failure(errno),
+        };
+        let SourceKind::Stream(stream) = &mut source.kind else {
+            return;
+        };
+        let len = arrival.bytes().len();
+        let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
+        let is_flood = share.is_passed_by(token, len);
+        if is_flood && stream.read_bytes_max == u32::MAX {
+            // From now on it gets a turn like everybody else.
+            self.limit_reads(token, u32::try_from(READ_BYTES_MAX).unwrap_or(u32::MAX));
+            self.park(token, arrival);
+        } else if is_flood || len > limit || source.is_parked || source.is_deaf() {
+            self.park(token, arrival);
+        } else {
+            self.pass_on(handler, token, &arrival);
+        }
+        if !goes_on {
+            self.rewatch(token);
+        }
+    }
+
+    /// Keeps what came until there is time for it.
+    fn park(&mut self, token: Token, arrival: Arrival) {
+        let (Some(source), Some(driver)) = (self.slots.get_mut(token), self.driver.completion())
+        else {
+            return;
+        };
+        let arrival = match arrival {
+            Arrival::Buffer(buffer) if source.is_deaf() => {
+                Arrival::Copy(Bytes::copy_from_slice(&buffer))
+            }
+            arrival => arrival,
+        };
+        driver.parked.entry(token).or_default().push_back(arrival);
+        if !core::mem::replace(&mut source.is_parked, true) && !source.is_deaf() {
+            driver.waiting.push_back(token);
+        }
+    }
+
+    /// Passes on a portion of what was parked for the connection that has waited longest.
+    fn unpark<H: Handler>(&mut self, handler: &mut H) {
+        let Some(driver) = self.driver.completion() else {
+            return;
+        };
+        let Some(token) = driver.waiting.pop_front() else {
+            return;
+        };
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        // It was paused meanwhile, and waits again when it is resumed.
+        if source.is_deaf() {
+            return;
+        }
+        let limit = match &source.kind {
+            SourceKind::Stream(stream) => stream.read_bytes_max,
+            _ => u32::MAX,
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let Some(row) = driver.parked.get_mut(&token) else {
+            return;
+        };
+        let cut = row.front_mut().and_then(|first| first.cut(limit));
+        let Some(arrival) = cut.or_else(|| row.pop_front()) else {
+            return;
+        };
+        if row.is_empty() {
+            driver.parked.remove(&token);
+            source.is_parked = false;
+        } else {
+            driver.waiting.push_back(token);
+        }
+        self.pass_on(handler, token, &arrival);
+        self.rewatch(token);
+    }
+
+    fn pass_on<H: Handler>(&mut self, handler: &mut H, token: Token, arrival: &Arrival) {
+        match arrival {
+            Arrival::Buffer(_) | Arrival::Copy(_) => {
+                let Some(stream) = self.slots.stream_mut(token) else {
+                    return;
+                };
+                // A connection that is being finished: what still comes is thrown away.
+                if stream.is_finishing() {
+                    return;
+                }
+                if let Some(outcome) = self.show(handler, token, arrival.bytes()) {
+                    self.after_flush(handler, token, outcome);
+                }
+            }
+            Arrival::End => self.end(handler, token),
+            Arrival::Failure(errno) => self.fail(handler, token, Error::os("recv", *errno)),
+        }
+    }
+
+    fn polled<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        result: core::result::Result<berkeley::selector::Ready, Errno>,
+    ) {
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        source.watched = None;
+        match result {
+            Ok(ready) => self.dispatch(handler, token, ready),
+            Err(Errno::ECANCELED) => {}
+            Err(errno) => return self.fail(handler, token, Error::os("poll", errno)),
+        }
+        self.rewatch(token);
+    }
+
+    fn sent<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        result: core::result::Result<usize, Errno>,
+    ) {
+        let Some(driver) = self.driver.completion() else {
+            return;
+        };
+        let (Some(flight), Some(stream)) =
+            (driver.flights.remove(token), self.slots.stream_mut(token))
+        else {
+            return;
+        };
+        stream.blocked = false;
+        stream.outbox.discount(flight.counted);
+        match result {
+            Ok(len) if len == flight.len => {
+                if stream.outbox.is_empty() {
+                    self.flushed(handler, token);
+                } else {
+                    self.mark(token);
+                }
+            }
+            // It failed in between: the next call would say so.
+            Ok(_) => driver.broken.push((token, Errno::EPIPE)),
+            Err(errno) => driver.broken.push((token, errno)),
+        }
+    }
+
+    /// Gives up the connections that could not be written to. What they said last comes first.
+    fn break_all<H: Handler>(&mut self, handler: &mut H) {
+        let Some(driver) = self.driver.completion() else {
+            return;
+        };
+        if driver.broken.is_empty() {
+            return;
+        }
+        for (token, errno) in core::mem::take(&mut driver.broken) {
+            while self
+                .slots
+                .get(token)
+                .is_some_and(|it| it.is_parked && !it.is_deaf())
+            {
+                let Some(driver) = self.driver.completion() else {
+                    return;
+                };
+                driver.waiting.retain(|other| *other != token);
+                driver.waiting.push_front(token);
+                self.unpark(handler);
+            }
+            self.break_off(handler, token, Error::os("send", errno));
+        }
+    }
+
+    /// Hands over what waits for a connection.
+    pub(super) fn hand_over<H: Handler>(&mut self, handler: &mut H, token: Token) {
+        let (Some(stream), Some(driver)) = (self.slots.stream_mut(token), self.driver.completion())
+        else {
+            return;
+        };
+        if stream.blocked {
+            return;
+        }
+        let Some(first) = stream.outbox.take(&mut self.pool) else {
+            return self.flushed(handler, token);
+        };
+        let (mut len, mut counted) = (first.len(), Outbox::count_of(&first));
+        let key = token.key();
+        let send = if stream.outbox.has_pieces() {
+            let mut pieces = Vec::with_capacity(PIECES_PER_CALL_MAX);
+            pieces.push(first);
+            while pieces.len() < PIECES_PER_CALL_MAX
+                && len < SEND_BYTES_MAX
+                && let Some(piece) = stream.outbox.take(&mut self.pool)
+            {
+                len += piece.len();
+                counted += Outbox::count_of(&piece);
+                pieces.push(piece);
+            }
+            driver.ring.send_gathered(key, pieces)
+        } else {
+            driver.ring.send(key, first)
+        };
+        driver.depart(token, stream, send, len, counted);
+    }
+}
+
+/// What one connection has had in a turn. What a receive brings that goes on by itself stands
+/// together.
+#[derive(Debug, Default)]
+struct Share {
+    of: Option<Token>,
+    bytes: usize,
+}
+
+impl Share {
+    /// Adds so many bytes; true if that is more than a share, and not the first of it.
+    fn is_passed_by(&mut self, token: Token, bytes: usize) -> bool {
+        if self.of != Some(token) {
+            *self = Self {
+                of: Some(token),
+                bytes,
+            };
+            return false;
+        }
+        self.bytes += bytes;
+        self.bytes > READ_BYTES_MAX
+    }
+}
