@@ -9,6 +9,7 @@
     reason = "a command talks to the person at the terminal"
 )]
 
+mod bench;
 mod prepare;
 mod skipped;
 mod tidy;
@@ -30,6 +31,8 @@ cargo xtask sanitize [KIND] the tests next to the kernel by AddressSanitizer (or
                             thread)
 cargo xtask valgrind        those of berkeley by memcheck; `valgrind quick`: a part of them
 cargo xtask miri            those that make no system calls by Miri
+cargo xtask bench WORDS...  `switchboard bench` in release, beside bare epoll, tokio and mio
+cargo xtask bench --docs    measures everything and rewrites the documents: a quarter of an hour
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 
 fn main() -> ExitCode {
@@ -45,6 +48,9 @@ fn main() -> ExitCode {
         ["valgrind"] => watched::valgrind(false),
         ["valgrind", "quick"] => watched::valgrind(true),
         ["miri"] => watched::miri(),
+        ["bench", "--docs"] => bench::docs(false),
+        ["bench", "--docs", "--quick"] => bench::docs(true),
+        ["bench", words @ ..] => bench::run(words),
         ["prepare"] => prepare::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

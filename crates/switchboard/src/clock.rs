@@ -27,6 +27,11 @@ pub(crate) fn now() -> Moment {
     }
 }
 
+/// The local day, as ISO 8601 writes it.
+pub(crate) fn today() -> String {
+    Zoned::now().date().to_string()
+}
+
 /// The time before each line of the log: UTC, to the millisecond.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogTime;

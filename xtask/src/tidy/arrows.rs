@@ -14,16 +14,19 @@ const ARROWS: &[(&str, &[&str])] = &[
         "switchboard-client",
         &["berkeley", "switchboard-reactor", "switchboard-wire"],
     ),
+    ("switchboard-bench", &["berkeley"]),
     (
         "switchboard",
         &[
             "berkeley",
+            "switchboard-bench",
             "switchboard-client",
             "switchboard-hub",
             "switchboard-reactor",
             "switchboard-wire",
         ],
     ),
+    ("bench-peers", &[]),
     ("testkit", &[]),
     ("xtask", &[]),
 ];

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its arguments and what it does with them.
 
+mod bench;
 mod chat;
 mod connect;
 mod listen;
@@ -40,6 +41,7 @@ enum Command {
     Send(send::Args),
     Time(time::Args),
     Talk(talk::Args),
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -53,6 +55,7 @@ impl Cli {
             Command::Send(args) => args.run(),
             Command::Time(args) => args.run(),
             Command::Talk(args) => args.run(),
+            Command::Bench(args) => args.run(),
         }
     }
 }
