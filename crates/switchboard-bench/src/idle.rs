@@ -69,7 +69,8 @@ pub struct IdleEntry {
 /// Measures, one server after the other. One that fails is told in the report.
 ///
 /// # Errors
-/// [`BenchError::Stopped`] where `tell` breaks off; the request makes no sense, or threads can't be kept on their cores.
+/// [`BenchError::Stopped`] where `tell` breaks off; the request makes no sense, or threads
+/// can't be kept on their cores.
 pub fn measure(
     options: &IdleOptions,
     tell: &mut dyn FnMut(&str) -> ControlFlow<()>,

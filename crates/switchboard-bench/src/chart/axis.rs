@@ -42,7 +42,7 @@ impl Axis {
             || (-20..=20).flat_map(|power| STEPS.map(|step| step.log10() + f64::from(power)));
         // The fuzz keeps a value that is a step from being rounded to the next one.
         let (low, high) = (self.low + 1e-9, self.high - 1e-9);
-        self.low = steps().filter(|step| *step <= low).last().unwrap_or(low);
+        self.low = steps().rfind(|step| *step <= low).unwrap_or(low);
         self.high = steps().find(|step| *step >= high).unwrap_or(high);
         self
     }

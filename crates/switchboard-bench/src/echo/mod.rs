@@ -135,7 +135,8 @@ impl EchoOptions {
 /// Measures. A run that fails is told in the report; the others go on, until `tell` breaks off.
 ///
 /// # Errors
-/// [`BenchError::Stopped`] by `tell`; the request makes no sense, or threads can't be kept on their cores.
+/// [`BenchError::Stopped`] by `tell`; the request makes no sense, or threads can't be kept on
+/// their cores.
 pub fn measure(
     options: &EchoOptions,
     tell: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,

@@ -45,14 +45,14 @@ pub(super) fn both(
     idle: &Idle,
     length: Duration,
 ) -> Result<Driven, BenchError> {
-    let mut selector = backend.open()?;
-    busy.register(&mut *selector)?;
-    let (watched_idle, refused) = idle.register(&mut *selector, busy.count())?;
-    let beside_idle_ns = beside_idle(&mut *selector, busy, length)?;
+    let selector = backend.open()?;
+    busy.register(&*selector)?;
+    let (watched_idle, refused) = idle.register(&*selector, busy.count())?;
+    let beside_idle_ns = beside_idle(&*selector, busy, length)?;
     let filled = idle.fill(watched_idle);
     let per_event = filled
         .map_err(BenchError::from)
-        .and_then(|()| all_busy(&mut *selector, busy.count(), idle, length));
+        .and_then(|()| all_busy(&*selector, busy.count(), idle, length));
     idle.empty()?;
     Ok(Driven {
         beside_idle_ns,
@@ -62,11 +62,7 @@ pub(super) fn both(
     })
 }
 
-fn beside_idle(
-    selector: &mut dyn Selector,
-    busy: &Busy,
-    length: Duration,
-) -> Result<f64, BenchError> {
+fn beside_idle(selector: &dyn Selector, busy: &Busy, length: Duration) -> Result<f64, BenchError> {
     let mut events: Vec<Event> = Vec::new();
     drive(length, || {
         busy.send()?;
@@ -84,7 +80,7 @@ fn beside_idle(
 }
 
 fn all_busy(
-    selector: &mut dyn Selector,
+    selector: &dyn Selector,
     first: usize,
     idle: &Idle,
     length: Duration,

@@ -103,7 +103,8 @@ fn two_digits(number: usize) -> usize {
 /// Measures.
 ///
 /// # Errors
-/// [`BenchError::Stopped`] where `tell` breaks off; the request makes no sense, sockets can't be had, or a back end fails.
+/// [`BenchError::Stopped`] where `tell` breaks off; the request makes no sense, sockets can't
+/// be had, or a back end fails.
 pub fn measure(
     options: &MuxOptions,
     tell: &mut dyn FnMut(&str) -> ControlFlow<()>,

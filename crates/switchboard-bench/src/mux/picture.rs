@@ -18,7 +18,8 @@ pub fn picture(report: &MuxReport, command: &str, day: &str) -> Picture {
     let beside = Panel {
         title: "What one event costs beside idle sockets".to_owned(),
         note: format!(
-            "{} {many} busy; CPU time of one event, sending and receiving included; lower is better",
+            "{} {many} busy; CPU time of one event, sending and receiving included; \
+             lower is better",
             report.busy
         ),
         x_title: "idle sockets".to_owned(),

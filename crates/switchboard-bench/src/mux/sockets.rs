@@ -35,7 +35,7 @@ impl Busy {
     }
 
     /// Watches them under the keys from 0 on.
-    pub(super) fn register(&self, selector: &mut dyn Selector) -> Result<(), Error> {
+    pub(super) fn register(&self, selector: &dyn Selector) -> Result<(), Error> {
         for (key, (watched, _)) in (0..).zip(&self.0) {
             selector.register(
                 watched.as_fd(),
@@ -94,7 +94,7 @@ impl Idle {
     /// watched, and why no more.
     pub(super) fn register(
         &self,
-        selector: &mut dyn Selector,
+        selector: &dyn Selector,
         first: usize,
     ) -> Result<(usize, Option<Error>), Error> {
         for (place, socket) in self.sockets.iter().take(self.count).enumerate() {

@@ -2,7 +2,9 @@
 
 use crate::support::run;
 
-const COMMANDS: [&str; 7] = ["serve", "listen", "connect", "chat", "send", "time", "talk"];
+const COMMANDS: [&str; 8] = [
+    "serve", "listen", "connect", "chat", "send", "time", "talk", "bench",
+];
 
 #[test]
 fn every_command_has_help_with_examples() {

@@ -10,6 +10,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod bench;
 mod chat;
 mod chat_client;
 mod connect;

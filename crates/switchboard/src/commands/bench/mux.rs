@@ -1,7 +1,8 @@
 //! `switchboard bench mux`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -92,17 +93,19 @@ impl Args {
             length: self.seconds,
             rounds: self.rounds,
         };
+        // A file that can't be written is told before the measurement and not after it.
+        let (svg_file, png_file) = (create(self.svg)?, create(self.png)?);
         let watch = Watch::new()?;
         let measured = measure(&options, &mut |what| watch.step(what.to_owned()));
         drop(watch);
         let mut report = measured.map_err(explain)?;
         report.notes.append(&mut notes);
         let drawn = svg(&picture(&report, &command(), &clock::today()));
-        if let Some(file) = &self.svg {
-            write(file, drawn.as_bytes())?;
+        if let Some(file) = svg_file {
+            file.write(drawn.as_bytes())?;
         }
-        if let Some(file) = &self.png {
-            write(file, &png(&drawn)?)?;
+        if let Some(file) = png_file {
+            file.write(&png(&drawn)?)?;
         }
         let mut below = report.notes.clone();
         below.push(format!(
@@ -113,6 +116,23 @@ impl Args {
     }
 }
 
-fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(file, bytes).with_context(|| format!("{}: can't be written", file.display()))
+/// A file for a picture, open already.
+struct Canvas {
+    path: PathBuf,
+    file: File,
+}
+
+fn create(path: Option<PathBuf>) -> anyhow::Result<Option<Canvas>> {
+    let open = |path: PathBuf| {
+        let file = File::create(&path).with_context(|| path.display().to_string())?;
+        Ok(Canvas { path, file })
+    };
+    path.map(open).transpose()
+}
+
+impl Canvas {
+    fn write(mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let written = self.file.write_all(bytes);
+        written.with_context(|| self.path.display().to_string())
+    }
 }
