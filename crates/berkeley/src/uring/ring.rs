@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
@@ -116,6 +116,9 @@ pub struct Ring {
     starved: VecDeque<Prepared>,
     /// Completions that the ring itself has to tell.
     told: VecDeque<Completion>,
+    /// Words of operations that go on by themselves and are being cancelled: they must not be begun
+    /// anew, should they have ended meanwhile for want of room.
+    cancelling: HashSet<u64>,
     listeners: Vec<Option<Listener>>,
     waker: Waker,
 }
@@ -149,6 +152,7 @@ impl Ring {
             prepared,
             starved: VecDeque::new(),
             told: VecDeque::new(),
+            cancelling: HashSet::new(),
             listeners: Vec::new(),
             waker: Waker::new()?,
         })
@@ -364,6 +368,9 @@ impl Ring {
     }
 
     fn cancel(&mut self, data: u64) {
+        if tag::cancelled(tag::of_cancel(data)).is_some() {
+            self.cancelling.insert(data);
+        }
         let work = Work::Cancel { data };
         self.prepared.push_back(Prepared { key: Key(0), work });
     }
@@ -503,26 +510,32 @@ impl Ring {
                     }
                     Outcome::Woken
                 }
-                What::Received(group, Err(Errno::ENOBUFS)) if !more => {
-                    let work = Work::Receive { group };
-                    self.starved.push_back(Prepared { key, work });
+                What::NotCancelled(data) => {
+                    self.cancelling.remove(&data);
                     continue;
                 }
                 What::Received(group, result) => {
-                    // It ended for want of room for completions only.
-                    if !more && matches!(&result, Ok(bytes) if !bytes.is_empty()) {
-                        self.prepare(key, Work::Receive { group });
-                        more = true;
+                    let work = Work::Receive { group };
+                    let data = tag::join(Tag::Receive, group, key.0);
+                    if !more && matches!(&result, Err(Errno::ENOBUFS)) {
+                        if self.is_cancelled(data) {
+                            self.fail(key, work, Errno::ECANCELED);
+                            return self.told.pop_front();
+                        }
+                        self.starved.push_back(Prepared { key, work });
+                        continue;
                     }
+                    // The end of the stream comes without bytes.
+                    let goes_on = matches!(&result, Ok(bytes) if !bytes.is_empty());
+                    more = self.goes_on(more, goes_on, data, key, work);
                     Outcome::Received(result)
                 }
                 What::ReceivedOnce(result) => Outcome::Received(result),
                 What::Polled(interest, result) => {
-                    if !more && let Ok(_mask) = result {
-                        let events = poll_events(interest_of_bits(interest));
-                        self.prepare(key, Work::Poll { interest, events });
-                        more = true;
-                    }
+                    let events = poll_events(interest_of_bits(interest));
+                    let data = tag::join(Tag::Poll, interest, key.0);
+                    let work = Work::Poll { interest, events };
+                    more = self.goes_on(more, result.is_ok(), data, key, work);
                     Outcome::Polled(result.map(ready))
                 }
                 What::PolledOnce(result) => Outcome::Polled(result.map(ready)),
@@ -540,19 +553,18 @@ impl Ring {
         &mut self,
         slot: u32,
         result: Result<OwnedFd, Errno>,
-        mut more: bool,
+        more: bool,
     ) -> Option<Completion> {
-        let place = self.listeners.get_mut(slot as usize)?;
-        let listener = (*place)?;
-        let key = listener.key;
-        if !more {
-            if result.is_ok() {
-                self.prepare(key, Work::Accept { slot });
-                more = true;
-            } else {
-                *place = None;
-            }
+        let listener = (*self.listeners.get(slot as usize)?)?;
+        let (key, work) = (listener.key, Work::Accept { slot });
+        let data = tag::join(Tag::Accept, 0, u64::from(slot));
+        if !more
+            && result.is_err()
+            && let Some(place) = self.listeners.get_mut(slot as usize)
+        {
+            *place = None;
         }
+        let more = self.goes_on(more, result.is_ok(), data, key, work);
         let outcome = Outcome::Accepted(result.map(|fd| {
             Socket::from_parts(
                 fd,
@@ -563,6 +575,25 @@ impl Ring {
             )
         }));
         Some(Completion { key, more, outcome })
+    }
+
+    /// Begins an operation anew that the kernel has ended although it should go on, unless it is
+    /// being cancelled: then that is told behind what it brought. Answers whether more is to come.
+    fn goes_on(&mut self, more: bool, should: bool, data: u64, key: Key, work: Work) -> bool {
+        if more {
+            return true;
+        }
+        match (self.is_cancelled(data), should) {
+            (false, true) => self.prepare(key, work),
+            (true, true) => self.fail(key, work, Errno::ECANCELED),
+            (_, false) => {}
+        }
+        should
+    }
+
+    /// Whether what has just ended was being cancelled, which it no longer is.
+    fn is_cancelled(&mut self, data: u64) -> bool {
+        !self.cancelling.is_empty() && self.cancelling.remove(&data)
     }
 
     fn check_thread(&self) -> Result<()> {

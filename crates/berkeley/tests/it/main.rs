@@ -61,5 +61,6 @@ mod told_beside;
 mod udp;
 mod unix;
 mod uring;
+mod uring_limits;
 mod waits;
 mod zerocopy;

@@ -66,6 +66,8 @@ pub(crate) enum What {
     PolledOnce(Result<u32, Errno>),
     Sent(Result<usize, Errno>),
     Woken,
+    /// There was nothing (any more) that could be cancelled under this word.
+    NotCancelled(u64),
 }
 
 /// What this kernel can do beyond what a ring needs.
@@ -241,12 +243,11 @@ impl Engine {
                 .build()
                 .user_data(tag::join(Tag::Accept, 0, u64::from(slot))),
             Work::Send { slot } => return self.sends.entry(slot, fd),
-            // What it was about has a completion of its own; that there is none any more is no
-            // news either.
+            // What it was about has a completion of its own, if it was found.
             Work::Cancel { data } => opcode::AsyncCancel::new(data)
                 .build()
                 .flags(squeue::Flags::SKIP_SUCCESS)
-                .user_data(tag::join(Tag::Ignore, 0, 0)),
+                .user_data(tag::of_cancel(data)),
             Work::Wake => opcode::PollAdd::new(fd, u32::from(libc::POLLIN.cast_unsigned()))
                 .multi(true)
                 .build()
@@ -265,7 +266,10 @@ impl Engine {
             self.in_flight -= 1;
         }
         let what = match tag {
-            Tag::Ignore => return Some(Reaped::nothing()),
+            Tag::Ignore => What::Nothing,
+            Tag::NoReceive | Tag::NoPoll | Tag::NoAccept => {
+                tag::cancelled(entry.user_data()).map_or(What::Nothing, What::NotCancelled)
+            }
             Tag::Receive => What::Received(detail, self.received(detail, result, flags)),
             Tag::ReceiveOnce => What::ReceivedOnce(self.received(detail, result, flags)),
             Tag::Poll => What::Polled(detail, count(result)),
