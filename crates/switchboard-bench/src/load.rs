@@ -239,7 +239,8 @@ impl Load {
         Ok(())
     }
 
-    /// Keeps the requests going for so long, and tells their latencies to the histogram.
+    /// Keeps the requests going for so long, and tells their latencies to the histogram. With very
+    /// many on the way it goes on until as many have ended: less would be no picture of all.
     ///
     /// # Errors
     /// The server does not answer, or wrongly.
@@ -252,7 +253,8 @@ impl Load {
         let end = begin + length;
         let before = self.requests;
         let mut latencies = Some(latencies);
-        while Instant::now() < end {
+        let least = before + self.begun_ns.len() as u64;
+        while self.requests < least || Instant::now() < end {
             self.turn(&mut latencies)?;
         }
         Ok(Tally {

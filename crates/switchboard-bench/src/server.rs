@@ -34,15 +34,15 @@ impl Server {
     /// The name of tokio's, with which they are compared too.
     pub const TOKIO: &'static str = "tokio";
 
-    /// Our own server on one back end: `PROGRAM listen --echo --mux BACKEND`.
+    /// Our own server on one back end: `PROGRAM listen --echo --quiet --mux BACKEND`.
     #[must_use]
     pub fn ours(program: &Path, backend: Backend) -> Self {
-        let arguments = ["listen", "tcp://127.0.0.1:0", "--echo", "--mux"];
+        let arguments = ["listen", "tcp://127.0.0.1:0", "--echo", "--quiet", "--mux"];
         let mut arguments: Vec<OsString> = arguments.map(OsString::from).into();
         arguments.push(backend.name().into());
         Self {
             name: backend.name().to_owned(),
-            what: format!("switchboard listen --echo --mux {backend}"),
+            what: format!("switchboard listen --echo --quiet --mux {backend}"),
             connections_max: (backend == Backend::Select).then_some(SELECT_CONNECTIONS_MAX),
             program: program.to_owned(),
             arguments,

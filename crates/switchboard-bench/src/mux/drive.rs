@@ -38,25 +38,24 @@ pub(super) fn floor(busy: &Busy, length: Duration) -> Result<f64, BenchError> {
     })
 }
 
-/// Drives a fresh selector both ways.
+/// Drives a selector both ways. It watches nothing before and after.
 pub(super) fn both(
-    backend: Backend,
+    selector: &dyn Selector,
     busy: &Busy,
     idle: &Idle,
     length: Duration,
 ) -> Result<Driven, BenchError> {
-    let selector = backend.open()?;
-    busy.register(&*selector)?;
-    let (watched_idle, refused) = idle.register(&*selector, busy.count())?;
-    let beside_idle_ns = beside_idle(&*selector, busy, length)?;
-    let filled = idle.fill(watched_idle);
-    let per_event = filled
-        .map_err(BenchError::from)
-        .and_then(|()| all_busy(&*selector, busy.count(), idle, length));
+    busy.register(selector)?;
+    let (watched_idle, refused) = idle.register(selector, busy.count())?;
+    let beside_idle_ns = beside_idle(selector, busy, length)?;
+    idle.fill(watched_idle)?;
+    let per_event_ns = all_busy(selector, busy.count(), idle, length)?;
     idle.empty()?;
+    idle.unregister(selector, watched_idle)?;
+    busy.unregister(selector)?;
     Ok(Driven {
         beside_idle_ns,
-        all_busy_per_s: 1e9 / per_event?,
+        all_busy_per_s: 1e9 / per_event_ns,
         watched_idle,
         refused,
     })

@@ -15,7 +15,7 @@ mod sockets;
 use core::ops::ControlFlow;
 use core::time::Duration;
 
-use berkeley::selector::Backend;
+use berkeley::selector::{Backend, Selector};
 
 use crate::BenchError;
 use crate::machine::{Cores, Machine, Pinned};
@@ -124,10 +124,13 @@ pub fn measure(
     }
     let cores = Cores::choose();
     let _pinned = cores.map(|cores| Pinned::to(cores.load)).transpose()?;
+    // First of all, because select can't even be opened where only high descriptors are free.
+    let selectors = options.backends.iter().map(|backend| backend.open());
+    let selectors: Vec<Box<dyn Selector>> = selectors.collect::<Result<_, _>>()?;
     let busy = Busy::open(options.busy)?;
     for number in numbers {
         let idle = Idle::open(number)?;
-        let going = report.still_going(&options.backends);
+        let going = report.still_going(&selectors);
         for round in 0..options.rounds {
             let now = format!(
                 "{number} idle sockets, round {} of {}",
@@ -140,9 +143,9 @@ pub fn measure(
             let first = round % going.len().max(1);
             let order = going.iter().cycle().skip(first).take(going.len());
             report.add_floor(number, drive::floor(&busy, options.length)?);
-            for backend in order {
-                let driven = drive::both(*backend, &busy, &idle, options.length)?;
-                report.add(*backend, number, &driven);
+            for selector in order {
+                let driven = drive::both(*selector, &busy, &idle, options.length)?;
+                report.add(selector.backend(), number, &driven);
             }
         }
     }

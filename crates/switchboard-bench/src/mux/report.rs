@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use berkeley::selector::Backend;
+use berkeley::selector::{Backend, Selector};
 use serde::Serialize;
 
 use super::MuxOptions;
@@ -114,13 +114,16 @@ impl MuxReport {
     }
 
     /// Those that have not met their limit yet.
-    pub(super) fn still_going(&self, backends: &[Backend]) -> Vec<Backend> {
-        let ended = |backend: &&Backend| {
-            let series = self.series.iter();
-            let mut ended = series.filter(|series| series.ended_at.is_some());
-            !ended.any(|series| series.backend == backend.name())
+    pub(super) fn still_going<'a>(
+        &self,
+        selectors: &'a [Box<dyn Selector>],
+    ) -> Vec<&'a dyn Selector> {
+        let has_ended = |selector: &dyn Selector| {
+            let mut ended = self.series.iter().filter(|one| one.ended_at.is_some());
+            ended.any(|series| series.backend == selector.backend().name())
         };
-        backends.iter().filter(ended).copied().collect()
+        let all = selectors.iter().map(|selector| &**selector);
+        all.filter(|selector| !has_ended(*selector)).collect()
     }
 
     fn of_mut(&mut self, backend: Backend) -> Option<&mut Series> {

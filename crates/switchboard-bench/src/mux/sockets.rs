@@ -47,6 +47,12 @@ impl Busy {
         Ok(())
     }
 
+    /// Watches them no more.
+    pub(super) fn unregister(&self, selector: &dyn Selector) -> Result<(), Error> {
+        let mut all = self.0.iter();
+        all.try_for_each(|(watched, _)| selector.unregister(watched.as_fd()))
+    }
+
     /// One byte to each.
     pub(super) fn send(&self) -> Result<(), Error> {
         for (_, peer) in &self.0 {
@@ -106,6 +112,12 @@ impl Idle {
             }
         }
         Ok((self.count, None))
+    }
+
+    /// Watches the first `count` no more.
+    pub(super) fn unregister(&self, selector: &dyn Selector, count: usize) -> Result<(), Error> {
+        let mut all = self.sockets.iter().take(count);
+        all.try_for_each(|socket| selector.unregister(socket.as_fd()))
     }
 
     /// Gives some bytes to each of the first `count`.

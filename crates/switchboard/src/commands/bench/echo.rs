@@ -14,7 +14,7 @@ use crate::terminal::positive_seconds;
 /// compared with what was sent. Each run has a fresh server; its time counts after a warm-up.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Servers:
-  select, poll, epoll, io-uring   switchboard listen --echo, on each back end that is here
+  select, poll, epoll, io-uring   switchboard listen --echo --quiet, on each back end here
   bare        the barest epoll loop: level-triggered, one thread, one 128 KiB buffer
   tokio       as its tutorial teaches: a task a connection, io::copy; current-thread runtime
   tokio-64k   a task a connection with a 64 KiB buffer of its own; current-thread runtime
