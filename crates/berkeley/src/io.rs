@@ -255,6 +255,8 @@ impl Socket {
 }
 
 /// The calls of [`Socket`] of the same names.
+// Those on the way of data are inlined always: what follows a failed first attempt is out of line,
+// and what is left is little more than the system call.
 impl<H: Hook> Hooked<'_, H> {
     /// [`Socket::accept`].
     ///

@@ -54,8 +54,9 @@ macro_rules! typed {
             fn accept<const NONBLOCKING: bool>(listener: &Socket, kept: &mut Vec<Socket>) -> bool {
                 match listener.accept_with(const { mode_of(NONBLOCKING) }) {
                     Ok((socket, Some(Addr::$form(peer)))) => {
+                        looked_at((*peer.ip(), peer.port()));
                         kept.push(socket);
-                        looked_at((*peer.ip(), peer.port()))
+                        true
                     }
                     _ => false,
                 }
@@ -132,8 +133,9 @@ fn accept<A: Typed, const NONBLOCKING: bool>(ours: bool, is_lent: bool) -> Resul
     } else {
         measured(|| match bare::accept::<A>(fd, NONBLOCKING) {
             Some((fd, peer)) => {
+                looked_at(peer.peer());
                 kept.push(fd);
-                looked_at(peer.peer())
+                true
             }
             None => false,
         })

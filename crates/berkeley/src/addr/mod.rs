@@ -52,6 +52,7 @@ use crate::kinds::Family;
 /// ([`ToAddr`]); those that receive also leave it as the kernel wrote it ([`AddrBuf`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
+// As wide as addresses are aligned, so that one is moved in whole words.
 #[repr(u32)]
 pub enum Addr {
     /// An IPv4 address and a port, ip(7).

@@ -52,7 +52,7 @@ mod tests {
 
     fn make(kind: Kind) -> (Socket, Addr) {
         let socket = Socket::new(Family::INET, kind, Protocol::DEFAULT).unwrap();
-        socket.bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = socket.local_addr().unwrap();
         (socket, addr)
     }
