@@ -18,8 +18,9 @@
 //!   interfaces, addresses as text.
 //! - [`mod@file`]: a socket as a file, by bytes and lines; [`Socket::sendfile`] and [`Splicer`]:
 //!   files sent and received by the kernel.
-//! - [`selector`]: which of many sockets are ready, by `select`, `poll` or `epoll`, under one
-//!   contract; [`mod@select`]: the same calls bare.
+//! - [`selector`]: which of many sockets are ready, by `select`, `poll`, `epoll` or `io-uring`,
+//!   under one contract; [`mod@select`]: the same calls bare.
+//! - [`uring`]: operations that the kernel completes, by io_uring.
 //!
 //! Chapters for those who know sockets already: [`coming_from_python`] and [`coming_from_c`], with
 //! each name of theirs and what it is here.

@@ -35,7 +35,7 @@ const ALARM: u64 = u64::MAX - 1;
 /// io_uring(7) as a selector, by polls that go on by themselves.
 ///
 /// The ring belongs to the thread that waits; a wait in another one makes a new ring and registers
-/// everything there anew. The edge triggers tell what is the case once more then.
+/// everything there anew. The edge triggers tell what is the case once more then, but for wakers.
 ///
 /// A poll holds the file that it is about. So a descriptor that is closed without being
 /// unregistered stays open underneath, until it has something to tell; and one that another thread

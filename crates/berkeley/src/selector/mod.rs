@@ -55,6 +55,8 @@
 //!   tell of it under the registration's key until its number is registered anew; the others do
 //!   not. What the kernel goes on to tell after that is dropped, and the kernel's list made anew,
 //!   whereupon edges may be told once more.
+//! - `io-uring` keeps the file open itself, until there would be something to tell of it: the peer
+//!   of a connection sees no end before.
 //!
 //! Two duplicates of one file are two registrations, each told for itself.
 //!

@@ -8,7 +8,7 @@ use berkeley::selector::{Backend, Interest, Key, Selector, SelectorMap, Trigger}
 use berkeley::{Errno, Kind, MsgFlags, Socket};
 
 use crate::selector_contract::{
-    BACKENDS, NUMBERS, assert_errno, each, has_edges, high_descriptor, keys, next, now,
+    NUMBERS, assert_errno, backends, each, has_edges, high_descriptor, keys, next, now,
 };
 use crate::support::{PATIENCE, assert_takes, receive, unix_pair};
 
@@ -18,7 +18,7 @@ const LEVEL: Trigger = Trigger::Level;
 /// Runs one case over each back end, with numbers above those that others open and close.
 fn each_alone(case: impl Fn(Backend, &dyn Selector)) {
     let _all = NUMBERS.write().unwrap_or_else(|error| error.into_inner());
-    for backend in BACKENDS {
+    for backend in backends() {
         let selector = backend.open().unwrap();
         case(backend, selector.as_ref());
     }
@@ -207,7 +207,7 @@ fn thousands_of_numbers_go_from_one_owner_to_the_next() {
 #[test]
 fn a_selector_map_gives_back_what_it_was_given() {
     let _few = NUMBERS.read().unwrap_or_else(|error| error.into_inner());
-    for backend in BACKENDS {
+    for backend in backends() {
         let mut map = SelectorMap::with(backend).unwrap();
         assert_eq!(map.selector().backend(), backend);
         let (a, b) = unix_pair(Kind::STREAM);

@@ -7,7 +7,7 @@ use berkeley::selector::{Backend, Interest, Key, Ready, Selector, Trigger};
 use berkeley::{Kind, Mode, MsgFlags, Shutdown, Socket};
 use proptest::prelude::*;
 
-use crate::selector_contract::{BACKENDS, NUMBERS, has_edges, now};
+use crate::selector_contract::{NUMBERS, backends, has_edges, now};
 use crate::support::unix_pair;
 
 const SOCKETS: usize = 4;
@@ -257,7 +257,7 @@ proptest! {
         steps in prop::collection::vec((0..SOCKETS, step()), 1..80)
     ) {
         let _few = NUMBERS.read().unwrap_or_else(|error| error.into_inner());
-        for backend in BACKENDS {
+        for backend in backends() {
             run(backend, &steps);
         }
     }
