@@ -89,7 +89,8 @@ fn all_is_received(options: RingOptions, buffers: Buffers) {
     }
     for (index, peer) in peers.iter().enumerate() {
         for part in 0..3 {
-            peer.send_all(&[(index + part) as u8; BYTES / 3]).unwrap();
+            peer.send_all(&[u8::try_from(index).unwrap() + part; BYTES / 3])
+                .unwrap();
         }
     }
     drop(peers);
@@ -103,7 +104,7 @@ fn all_is_received(options: RingOptions, buffers: Buffers) {
         came.entry(completion.key.0).or_default().extend(bytes);
     }
     for (index, bytes) in &came {
-        let parts = (0..3).map(|part| *index as u8 + part);
+        let parts = (0..3).map(|part| u8::try_from(*index).unwrap() + part);
         let expected: Vec<u8> = parts.flat_map(|byte| [byte; BYTES / 3]).collect();
         assert_eq!(bytes, &expected);
     }
@@ -252,7 +253,7 @@ fn each_receive_ends_once_however_it_is_cancelled() {
             if completion.more {
                 assert!(!received(&completion).is_empty());
             } else {
-                ended[completion.key.0 as usize] += 1;
+                ended[usize::try_from(completion.key.0).unwrap()] += 1;
                 assert_received_error(&completion, Errno::ECANCELED);
             }
         }
