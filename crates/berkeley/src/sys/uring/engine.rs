@@ -1,9 +1,9 @@
 //! One ring with all that the kernel may touch on its behalf.
 
-use core::mem::ManuallyDrop;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use io_uring::types::{self, CancelBuilder};
@@ -24,6 +24,9 @@ const DROP_WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// Groups of buffers that a ring may have.
 pub(crate) const GROUPS_MAX: usize = 16;
+
+/// Memory that the kernel may use after its ring is gone.
+static LEFT: Mutex<Vec<(Vec<Group>, Sends)>> = Mutex::new(Vec::new());
 
 /// Something to be submitted.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +84,8 @@ pub(crate) struct Abilities {
 
 pub(crate) struct Engine {
     queue: Queue,
-    /// Not dropped but by `drop`, which may have to leave them to the kernel.
-    groups: ManuallyDrop<Vec<Group>>,
-    sends: ManuallyDrop<Sends>,
+    groups: Vec<Group>,
+    sends: Sends,
     /// Operations under way by which the kernel reads or writes memory of ours.
     in_flight: usize,
     pub(crate) abilities: Abilities,
@@ -102,8 +104,8 @@ impl Engine {
         };
         Ok(Self {
             queue,
-            groups: ManuallyDrop::new(Vec::new()),
-            sends: ManuallyDrop::new(Sends::default()),
+            groups: Vec::new(),
+            sends: Sends::default(),
             in_flight: 0,
             abilities,
         })
@@ -351,13 +353,15 @@ impl Drop for Engine {
         while self.pop().is_some() {}
         if self.in_flight > 0 {
             // Another thread drops it, or the network has not done with a zero-copy send: the
-            // kernel may still write to the buffers, so that they can serve for nothing else ever.
-            return;
+            // kernel may still use the memory, so that it can serve for nothing else ever.
+            let left = (
+                core::mem::take(&mut self.groups),
+                core::mem::take(&mut self.sends),
+            );
+            LEFT.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(left);
         }
-        // SAFETY: neither is used again, and the kernel has nothing under way that would use them.
-        unsafe { ManuallyDrop::drop(&mut self.groups) };
-        // SAFETY: as above.
-        unsafe { ManuallyDrop::drop(&mut self.sends) };
     }
 }
 
