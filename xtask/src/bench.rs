@@ -115,7 +115,7 @@ fn between_marks(text: &str, name: &str, content: &str) -> Result<String> {
     ))
 }
 
-/// The table with this title out of many.
+/// The table with this title out of many, and where they come from.
 fn one_table(tables: &str, title: &str) -> Result<String> {
     let head = format!("**{title}**\n");
     let Some((_, rest)) = tables.split_once(&head) else {
@@ -123,7 +123,12 @@ fn one_table(tables: &str, title: &str) -> Result<String> {
     };
     let lines = rest.trim_start().lines();
     let rows: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
-    Ok(rows.join("\n"))
+    // Where and when: the last lines of all.
+    let from = tables
+        .lines()
+        .filter(|line| line.starts_with("- medians of ") || line.starts_with("- measured on "));
+    let from: Vec<&str> = from.collect();
+    Ok(format!("{}\n\n{}", rows.join("\n"), from.join("\n")))
 }
 
 #[cfg(test)]
@@ -141,8 +146,9 @@ mod tests {
 
     #[test]
     fn a_table_is_found_by_its_title() {
-        let text = "**one**\n\n| a |\n| --- |\n\n**two**\n\n| b |\n| --- |\n| 2 |\n\n- note\n";
-        assert_eq!(one_table(text, "two").unwrap(), "| b |\n| --- |\n| 2 |");
+        let text = "**one**\n\n| a |\n| --- |\n\n**two**\n\n| b |\n| --- |\n| 2 |\n\n- note\n- measured on a day\n";
+        let expected = "| b |\n| --- |\n| 2 |\n\n- measured on a day";
+        assert_eq!(one_table(text, "two").unwrap(), expected);
         assert!(one_table(text, "three").is_err());
     }
 }

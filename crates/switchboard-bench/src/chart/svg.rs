@@ -114,7 +114,9 @@ impl Sheet<'_> {
         self.text(left + LEFT, 30.0, &panel.title, &title);
         self.text(left + LEFT, 52.0, &panel.note, &Look::small());
         self.grid(panel, &x, &y, left);
-        for line in &panel.lines {
+        let (ending, others): (Vec<_>, Vec<_>) =
+            panel.lines.iter().partition(|line| line.end.is_some());
+        for line in ending.into_iter().chain(others) {
             self.line(line, &x, &y);
         }
         self.names(panel, &x, &y, left);
@@ -161,7 +163,12 @@ impl Sheet<'_> {
             Style::Floor => " stroke-dasharray=\"5 5\"",
             Style::Numbered(_) => "",
         };
-        let width = if line.style == Style::Floor { 1.6 } else { 2.6 };
+        let width = match (line.style, &line.end) {
+            (Style::Floor, _) => 1.6,
+            // It is drawn below the others, and must be seen where one of them runs along it.
+            (Style::Numbered(_), Some(_)) => 7.0,
+            (Style::Numbered(_), None) => 2.6,
+        };
         self.push(format_args!(
             "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" \
              stroke-width=\"{width}\" stroke-linejoin=\"round\"{dashes}/>"
