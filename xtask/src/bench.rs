@@ -41,12 +41,17 @@ pub(crate) fn docs(is_quick: bool) -> Result<()> {
         ]);
         idle.extend(["--connections", "1000", "--seconds", "1"]);
     }
+    let mut failed = false;
     for (name, words) in [("mux", mux), ("idle", idle), ("echo", echo)] {
-        let tables = measure(&words)?;
+        let (tables, is_whole) = measure(&words)?;
         rewrite(PERFORMANCE, name, &tables)?;
         if name == "echo" {
             rewrite(README, name, &one_table(&tables, README_TABLE)?)?;
         }
+        failed |= !is_whole;
+    }
+    if failed {
+        bail!("some runs failed: {PERFORMANCE} says which");
     }
     Ok(())
 }
@@ -63,8 +68,8 @@ fn build() -> Result<()> {
     cargo(&words, &[])
 }
 
-/// What `switchboard bench` writes in Markdown.
-fn measure(words: &[&str]) -> Result<String> {
+/// What `switchboard bench` writes in Markdown, and whether no run failed.
+fn measure(words: &[&str]) -> Result<(String, bool)> {
     let shown = format!("switchboard bench {} --markdown", words.join(" "));
     eprintln!("xtask: {shown}");
     let output = Command::new(cargo_program())
@@ -83,10 +88,12 @@ fn measure(words: &[&str]) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("{shown}: can't be started"))?;
-    if !output.status.success() {
+    let is_whole = output.status.success();
+    if output.stdout.is_empty() {
         bail!("failed: {shown}");
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{shown}: is no text"))
+    let text = String::from_utf8(output.stdout).with_context(|| format!("{shown}: is no text"))?;
+    Ok((text, is_whole))
 }
 
 /// Puts `content` between the marks `<!-- bench NAME -->` and `<!-- /bench NAME -->` of a file.
@@ -146,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_table_is_found_by_its_title() {
-        let text = "**one**\n\n| a |\n| --- |\n\n**two**\n\n| b |\n| --- |\n| 2 |\n\n- note\n- measured on a day\n";
+        let text = "**one**\n\n| a |\n| --- |\n\n**two**\n\n| b |\n| --- |\n| 2 |\n\n\
+                    - note\n- measured on a day\n";
         let expected = "| b |\n| --- |\n| 2 |\n\n- measured on a day";
         assert_eq!(one_table(text, "two").unwrap(), expected);
         assert!(one_table(text, "three").is_err());
