@@ -1,7 +1,7 @@
 //! Accepting, sending and receiving.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::addr::{self, Addr, AddrBuf, ToAddr};
 use crate::errno::Errno;
@@ -10,6 +10,7 @@ use crate::hook::{Hook, Hooked};
 use crate::kinds::{AcceptFlags, MsgFlags};
 use crate::socket::{NewMode, Socket};
 use crate::sys;
+use crate::sys::addr::{AddrRoom, Written};
 use crate::sys::buf::{AtMost, RecvBuf, Slot};
 use crate::wait::{Deadline, Mode, Patience, Until, retry, wait_ready};
 
@@ -283,7 +284,9 @@ impl<H: Hook> Hooked<'_, H> {
     #[inline(always)]
     pub fn accept_addr(&self, mode: Mode, peer: &mut AddrBuf) -> Result<Socket> {
         let mode = NewMode::of(mode);
-        match self.accept_first(mode, peer) {
+        let (fd, place) = (self.socket.as_fd(), &mut *peer);
+        let attempt = move |_flags| sys::socket::accept(fd, mode.accept_flags(), place);
+        match self.accept_first(attempt) {
             Ok(fd) => Ok(self.socket.accepted(fd, mode)),
             Err(first) => self.accept_slowly(mode, None, first, peer),
         }
@@ -299,33 +302,49 @@ impl<H: Hook> Hooked<'_, H> {
         } else {
             Mode::NonBlock
         };
-        let (mode, mut raw) = (NewMode::of(mode), AddrBuf::new());
-        with_peer(self.accept_slowly(mode, Some(flags), None, &mut raw)?, &raw)
+        self.accept_by(NewMode::of(mode), Some(flags), None)
     }
 
     #[inline(always)]
     fn accept_as(&self, mode: NewMode) -> Result<(Socket, Option<Addr>)> {
-        let mut raw = AddrBuf::new();
-        match self.accept_first(mode, &mut raw) {
-            Ok(fd) => raw.read(
+        let mut room = AddrRoom::new();
+        let (fd, place) = (self.socket.as_fd(), &mut room);
+        match self
+            .accept_first(move |_flags| sys::socket::accept_in(fd, mode.accept_flags(), place))
+        {
+            Ok((fd, peer)) => addr::read(
+                peer,
                 self.socket.accepted(fd, mode),
                 |socket, addr| Ok((socket, Some(Addr::Inet(addr)))),
                 |socket, addr| Ok((socket, Some(Addr::Inet6(addr)))),
-                |socket| with_peer(socket, &raw),
+                |socket| with_peer(socket, peer),
             ),
-            Err(first) => with_peer(self.accept_slowly(mode, None, first, &mut raw)?, &raw),
+            Err(first) => self.accept_by(mode, None, first),
         }
     }
 
     /// The first attempt; `None` where it has to wait before that.
     #[inline(always)]
-    fn accept_first(&self, mode: NewMode, raw: &mut AddrBuf) -> Result<OwnedFd, Option<Errno>> {
+    fn accept_first<T: Send>(
+        &self,
+        attempt: impl FnOnce(i32) -> Result<T, Errno> + Send,
+    ) -> Result<T, Option<Errno>> {
         if self.deadline.is_some() {
             return Err(None);
         }
-        let fd = self.socket.as_fd();
-        let attempt = |_flags| sys::socket::accept(fd, mode.accept_flags(), raw);
         self.first(MsgFlags::NONE, attempt).map_err(Some)
+    }
+
+    #[cold]
+    fn accept_by(
+        self,
+        mode: NewMode,
+        flags: Option<AcceptFlags>,
+        first: Option<Errno>,
+    ) -> Result<(Socket, Option<Addr>)> {
+        let mut peer = AddrBuf::new();
+        let socket = self.accept_slowly(mode, flags, first, &mut peer)?;
+        Ok((socket, peer.addr()))
     }
 
     /// All that is not the first attempt, or follows it.
@@ -514,17 +533,17 @@ impl<H: Hook> Hooked<'_, H> {
     /// As there.
     #[inline(always)]
     pub fn recv_from(&self, buf: &mut [u8], flags: MsgFlags) -> Result<(usize, Option<Addr>)> {
-        let fd = self.socket.as_fd();
-        let mut raw = AddrBuf::new();
-        let first = self.first(flags, |flags| {
-            sys::socket::recvfrom(fd, buf, flags, &mut raw)
-        });
-        match first {
-            Ok(len) => raw.read(
+        let mut room = AddrRoom::new();
+        let (fd, place, data) = (self.socket.as_fd(), &mut room, &mut *buf);
+        match self.first(flags, move |flags| {
+            sys::socket::recvfrom(fd, data, flags, place)
+        }) {
+            Ok((len, sender)) => addr::read(
+                sender,
                 len,
                 |len, addr| Ok((len, Some(Addr::Inet(addr)))),
                 |len, addr| Ok((len, Some(Addr::Inet6(addr)))),
-                |len| self.socket.received(len, &raw),
+                |len| self.socket.received(len, sender),
             ),
             Err(errno) => self.recv_from_again(buf, flags, errno),
         }
@@ -538,11 +557,12 @@ impl<H: Hook> Hooked<'_, H> {
         errno: Errno,
     ) -> Result<(usize, Option<Addr>)> {
         let fd = self.socket.as_fd();
-        let mut raw = AddrBuf::new();
-        let len = self.again(Until::Readable, "recvfrom", flags, errno, |flags| {
-            sys::socket::recvfrom(fd, buf, flags, &mut raw)
+        let mut sender = AddrBuf::new();
+        let mut slot = Slot::new(buf, flags.raw());
+        self.again(Until::Readable, "recvfrom", flags, errno, |flags| {
+            sys::buf::recvfrom(fd, &mut slot, flags, &mut sender)
         })?;
-        self.socket.received(len, &raw)
+        self.socket.received(slot.filled(), sender.written())
     }
 
     /// [`Socket::recv_from_into`].
@@ -625,19 +645,19 @@ impl Socket {
     /// the end.
     #[cold]
     #[inline(never)]
-    fn received(&self, len: usize, raw: &AddrBuf) -> Result<(usize, Option<Addr>)> {
+    fn received(&self, len: usize, sender: Written<'_>) -> Result<(usize, Option<Addr>)> {
         if len == 0 {
             self.ended("recvfrom")?;
         }
-        Ok((len, raw.addr()))
+        Ok((len, AddrBuf::from_bytes(sender.bytes()).addr()))
     }
 }
 
 /// An accepted socket with its peer, where that is read out of line.
 #[cold]
 #[inline(never)]
-fn with_peer(socket: Socket, raw: &AddrBuf) -> Result<(Socket, Option<Addr>)> {
-    Ok((socket, raw.addr()))
+fn with_peer(socket: Socket, peer: Written<'_>) -> Result<(Socket, Option<Addr>)> {
+    Ok((socket, AddrBuf::from_bytes(peer.bytes()).addr()))
 }
 
 #[cold]

@@ -273,15 +273,33 @@ impl Socket {
         control.clear();
         let fd = self.as_fd();
         let more = self.family().receive_flag();
-        let received = self
-            .plain()
-            .run(Until::Readable, "recvmsg", flags, |flags| {
-                sys::msg::recvmsg(fd, buffers, control, flags | more)
-            })?;
+        let first = self.plain().first(flags, |flags| {
+            sys::msg::recvmsg(fd, buffers, control, flags | more)
+        });
+        let received = match first {
+            Ok(received) => received,
+            Err(errno) => self.recv_message_again(buffers, control, flags, errno)?,
+        };
         if received.len == 0 {
             self.ended("recvmsg")?;
         }
         Ok(InMessage { received, control })
+    }
+
+    #[cold]
+    fn recv_message_again(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        control: &mut ControlBuf<'_>,
+        flags: MsgFlags,
+        errno: Errno,
+    ) -> Result<Received> {
+        let fd = self.as_fd();
+        let more = self.family().receive_flag();
+        self.plain()
+            .again(Until::Readable, "recvmsg", flags, errno, |flags| {
+                sys::msg::recvmsg(fd, buffers, control, flags | more)
+            })
     }
 
     /// Sends data with descriptors, at most [`FDS_MAX`] of them, over a Unix socket. On a stream

@@ -51,6 +51,8 @@ pub struct Socket {
     pub(crate) closed: AtomicBool,
     pub(crate) is_borrowed: bool,
     segmentation: Segmentation,
+    /// Makes one word of these four, so that a new socket has them written at once.
+    _fourth: u8,
     mode: AtomicU64,
     facts: Facts,
 }
@@ -155,6 +157,7 @@ impl Socket {
             is_borrowed: false,
             mode: AtomicU64::new(mode_to_raw(mode)),
             segmentation: Segmentation::default(),
+            _fourth: 0,
             facts: Facts {
                 family: libc::sa_family_t::try_from(family.raw()).unwrap_or(0),
                 kind: u16::try_from(kind.raw()).unwrap_or(0),
@@ -172,6 +175,7 @@ impl Socket {
             is_borrowed: false,
             mode: AtomicU64::new(mode.0),
             segmentation: Segmentation::default(),
+            _fourth: 0,
             facts: self.facts,
         }
     }

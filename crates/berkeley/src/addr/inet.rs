@@ -60,7 +60,7 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
 
 /// True if the address begins with this family's number.
 #[inline]
-pub(super) fn has_family(bytes: &[u8], family: Family) -> bool {
+pub(super) fn has_family<const N: usize>(bytes: &[u8; N], family: Family) -> bool {
     field(bytes, 0) == Some(family_bytes(family))
 }
 

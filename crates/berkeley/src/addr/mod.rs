@@ -22,6 +22,7 @@ pub use can::CanAddr;
 pub use link::{PacketAddr, XdpAddr};
 pub use local::{MctpAddr, NetlinkAddr, QipcrtrAddr, VsockAddr};
 pub use raw::AddrBuf;
+pub(crate) use raw::read;
 pub use rxrpc::RxrpcAddr;
 pub use tipc::{TipcAddr, TipcScope};
 pub use to_addr::ToAddr;

@@ -14,6 +14,7 @@ use super::{
 use crate::kinds::Family;
 pub(super) use crate::sys::addr::ADDR_BYTES;
 pub use crate::sys::addr::AddrBuf;
+use crate::sys::addr::Written;
 
 pub(super) const FAMILY_BYTES: usize = size_of::<libc::sa_family_t>();
 
@@ -95,36 +96,13 @@ impl AddrBuf {
     /// peer of a connected stream.
     #[inline]
     pub(crate) fn decode(&self) -> Option<Addr> {
-        self.read(
+        read(
+            self.written(),
             (),
             |(), addr| Some(Addr::Inet(addr)),
             |(), addr| Some(Addr::Inet6(addr)),
             |()| self.decode_any(),
         )
-    }
-
-    /// Reads an address of the internet families in the length that the kernel gives it, which
-    /// every datagram and every connection of a server brings, and goes on with it in one of
-    /// three ways. They stay apart, and `with` goes into one of them, because what is made of the
-    /// address is then written to its last place at once.
-    #[inline(always)]
-    pub(crate) fn read<T, R>(
-        &self,
-        with: T,
-        inet: impl FnOnce(T, SocketAddrV4) -> R,
-        inet6: impl FnOnce(T, SocketAddrV6) -> R,
-        other: impl FnOnce(T) -> R,
-    ) -> R {
-        if let Some(bytes) = self.exactly() {
-            if inet::has_family(bytes, Family::INET) {
-                return inet(with, inet::whole(bytes));
-            }
-        } else if let Some(bytes) = self.exactly()
-            && inet::has_family(bytes, Family::INET6)
-        {
-            return inet6(with, inet::whole6(bytes));
-        }
-        other(with)
     }
 
     #[inline(never)]
@@ -159,7 +137,8 @@ impl AddrBuf {
     /// and getpeername(2) answer the bare family, and recvfrom(2) nothing.
     #[inline]
     pub(crate) fn decode_peer(&self) -> Option<Addr> {
-        self.read(
+        read(
+            self.written(),
             (),
             |(), addr| Some(Addr::Inet(addr)),
             |(), addr| Some(Addr::Inet6(addr)),
@@ -192,6 +171,30 @@ impl From<&Addr> for AddrBuf {
     fn from(addr: &Addr) -> Self {
         Self::encode(addr)
     }
+}
+
+/// Reads an address of the internet families in the length that the kernel gives it, which every
+/// datagram and every connection of a server brings, and goes on with it in one of three ways.
+/// They stay apart, and `with` goes into one of them, because what is made of the address is then
+/// written to its last place at once.
+#[inline(always)]
+pub(crate) fn read<T, R>(
+    written: Written<'_>,
+    with: T,
+    inet: impl FnOnce(T, SocketAddrV4) -> R,
+    inet6: impl FnOnce(T, SocketAddrV6) -> R,
+    other: impl FnOnce(T) -> R,
+) -> R {
+    if let Some(bytes) = written.exactly() {
+        if inet::has_family(bytes, Family::INET) {
+            return inet(with, inet::whole(bytes));
+        }
+    } else if let Some(bytes) = written.exactly()
+        && inet::has_family(bytes, Family::INET6)
+    {
+        return inet6(with, inet::whole6(bytes));
+    }
+    other(with)
 }
 
 fn family_of(bytes: &[u8]) -> Option<(Family, &[u8])> {

@@ -107,8 +107,11 @@ impl Family {
     /// What each receive of a message asks for besides: that descriptors are closed on exec. Some
     /// families refuse every flag that they do not know (`EINVAL`, `EOPNOTSUPP`), this one too;
     /// their messages carry no descriptors.
+    #[inline]
     pub(crate) const fn receive_flag(self) -> c_int {
         match self {
+            // One look tells the families that bring most of the messages.
+            Self(0..libc::AF_PACKET) => libc::MSG_CMSG_CLOEXEC,
             Self::PACKET | Self::CAN | Self::MCTP | Self::PHONET => 0,
             _ => libc::MSG_CMSG_CLOEXEC,
         }

@@ -16,7 +16,7 @@ const ADDR_LEN: libc::socklen_t = 128;
 
 const _: () = {
     assert!(ADDR_LEN as usize == ADDR_BYTES);
-    assert!(align_of::<AddrBuf>() >= align_of::<libc::sockaddr_storage>());
+    assert!(align_of::<AddrRoom>() >= align_of::<libc::sockaddr_storage>());
 };
 
 /// An address as the kernel lays it out (`struct sockaddr_*`), in room for one of any family.
@@ -47,12 +47,73 @@ const _: () = {
 /// sockaddr(3type), `struct sockaddr_storage`.
 #[doc(alias("sockaddr", "sockaddr_storage"))]
 #[derive(Clone, Copy)]
-#[repr(C, align(8))]
 pub struct AddrBuf {
     /// Initialised as far as `len` says; never less than before.
-    bytes: MaybeUninit<[u8; ADDR_BYTES]>,
+    room: AddrRoom,
     /// The length that the address has, which may be more than fits.
     len: libc::socklen_t,
+}
+
+/// The room alone, for an address that is read right after the call.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(crate) struct AddrRoom(MaybeUninit<[u8; ADDR_BYTES]>);
+
+impl AddrRoom {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// For calls that write an address: where, and how much room there is.
+    #[inline]
+    pub(super) const fn target(&mut self) -> (*mut libc::sockaddr, libc::socklen_t) {
+        (self.0.as_mut_ptr().cast(), ADDR_LEN)
+    }
+
+    /// The address that is in it, which has this length.
+    ///
+    /// # Safety
+    /// So many bytes are initialised, as far as they fit.
+    #[inline]
+    pub(super) const unsafe fn written(&self, len: libc::socklen_t) -> Written<'_> {
+        Written { room: self, len }
+    }
+}
+
+/// An address that lies in its room.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'a> {
+    /// Initialised as far as `len` says.
+    room: &'a AddrRoom,
+    /// The length that the address has, which may be more than fits.
+    len: libc::socklen_t,
+}
+
+impl<'a> Written<'a> {
+    #[inline]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        let place = self.room.0.as_ptr().cast();
+        // SAFETY: within the room, and initialised.
+        unsafe { slice::from_raw_parts(place, fitting(self.len)) }
+    }
+
+    /// The bytes of an address of just this length: the one question that is asked on the way of
+    /// data, before any about what fits.
+    #[inline]
+    pub(crate) fn exactly<const N: usize>(self) -> Option<&'a [u8; N]> {
+        const { assert!(N <= ADDR_BYTES) };
+        if usize::try_from(self.len) != Ok(N) {
+            return None;
+        }
+        // SAFETY: within the room, initialised as far as `len` says, and bytes have no alignment.
+        Some(unsafe { &*self.room.0.as_ptr().cast::<[u8; N]>() })
+    }
+}
+
+#[inline]
+fn fitting(len: libc::socklen_t) -> usize {
+    usize::try_from(len.min(ADDR_LEN)).unwrap_or(ADDR_BYTES)
 }
 
 impl AddrBuf {
@@ -74,26 +135,20 @@ impl AddrBuf {
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        // SAFETY: so many bytes of the room are initialised.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), self.fitting()) }
+        self.written().bytes()
     }
 
-    /// The bytes of an address of just this length.
     #[inline]
-    pub(crate) fn exactly<const N: usize>(&self) -> Option<&[u8; N]> {
-        const { assert!(N <= ADDR_BYTES) };
-        if usize::try_from(self.len) != Ok(N) {
-            return None;
-        }
-        // SAFETY: within the room, initialised as far as `len` says, and bytes have no alignment.
-        Some(unsafe { &*self.bytes.as_ptr().cast::<[u8; N]>() })
+    pub(crate) const fn written(&self) -> Written<'_> {
+        // SAFETY: so many bytes of the room are initialised.
+        unsafe { self.room.written(self.len) }
     }
 
     /// Takes over an address; what is longer than any is cut off.
     #[inline]
     pub(crate) fn set(&mut self, bytes: &[u8]) {
         let len = bytes.len().min(ADDR_BYTES);
-        let place = self.bytes.as_mut_ptr().cast();
+        let place = self.room.0.as_mut_ptr().cast();
         // SAFETY: `len` is within both, which cannot overlap: one of them is exclusively ours.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, len) };
         self.len = super::socket::socklen(len);
@@ -108,26 +163,21 @@ impl AddrBuf {
 
     /// The bytes that the address has, to be written.
     pub(crate) fn as_bytes_mut(&mut self) -> &mut [u8] {
-        let len = self.fitting();
+        let len = fitting(self.len);
         // SAFETY: so many bytes of the room are initialised, and all of it is exclusively ours.
-        unsafe { slice::from_raw_parts_mut(self.bytes.as_mut_ptr().cast(), len) }
-    }
-
-    #[inline]
-    fn fitting(&self) -> usize {
-        usize::try_from(self.len.min(ADDR_LEN)).unwrap_or(ADDR_BYTES)
+        unsafe { slice::from_raw_parts_mut(self.room.0.as_mut_ptr().cast(), len) }
     }
 
     /// For calls that read it: where it is, and how long.
     #[inline]
     pub(super) fn source(&self) -> (*const libc::sockaddr, libc::socklen_t) {
-        (self.bytes.as_ptr().cast(), self.len)
+        (self.room.0.as_ptr().cast(), self.len)
     }
 
     /// For calls that write it: where, and how much room there is.
     #[inline]
     pub(super) const fn target(&mut self) -> (*mut libc::sockaddr, libc::socklen_t) {
-        (self.bytes.as_mut_ptr().cast(), ADDR_LEN)
+        self.room.target()
     }
 
     /// Takes note of how long an address the kernel has.

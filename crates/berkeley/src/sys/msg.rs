@@ -119,11 +119,10 @@ fn recv_header(
     header.msg_namelen = len;
     header.msg_iov = pieces;
     header.msg_iovlen = count;
+    // Where there is no room, the length says so; the kernel does not look at the place then.
     let room = control.room();
-    if !room.is_empty() {
-        header.msg_control = room.as_mut_ptr().cast();
-        header.msg_controllen = room.len();
-    }
+    header.msg_control = room.as_mut_ptr().cast();
+    header.msg_controllen = room.len();
     header
 }
 

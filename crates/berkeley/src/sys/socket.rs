@@ -9,6 +9,7 @@ use core::mem;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use super::addr::{AddrRoom, Written};
 use super::{check, check_len};
 use crate::addr::AddrBuf;
 use crate::errno::Errno;
@@ -70,13 +71,34 @@ pub(crate) fn accept(
     flags: c_int,
     addr: &mut AddrBuf,
 ) -> Result<OwnedFd, Errno> {
-    let (place, mut len) = addr.target();
-    // SAFETY: `place` has the room that `len` says, and both live for the call.
-    let fd = check(unsafe { libc::accept4(fd.as_raw_fd(), place, &raw mut len, flags) })?;
+    let (fd, len) = accept_at(fd, flags, addr.target())?;
     // SAFETY: accept4(2) has written the address, and told its length.
     unsafe { addr.filled(len) };
+    Ok(fd)
+}
+
+/// The same; answers the address where it lies.
+#[inline]
+pub(crate) fn accept_in<'a>(
+    fd: BorrowedFd<'_>,
+    flags: c_int,
+    room: &'a mut AddrRoom,
+) -> Result<(OwnedFd, Written<'a>), Errno> {
+    let (fd, len) = accept_at(fd, flags, room.target())?;
+    // SAFETY: as above.
+    Ok((fd, unsafe { room.written(len) }))
+}
+
+#[inline]
+fn accept_at(
+    fd: BorrowedFd<'_>,
+    flags: c_int,
+    (place, mut len): (*mut libc::sockaddr, libc::socklen_t),
+) -> Result<(OwnedFd, libc::socklen_t), Errno> {
+    // SAFETY: `place` has the room that `len` says, and both live for the call.
+    let fd = check(unsafe { libc::accept4(fd.as_raw_fd(), place, &raw mut len, flags) })?;
     // SAFETY: new, and known to us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok((unsafe { OwnedFd::from_raw_fd(fd) }, len))
 }
 
 pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &AddrBuf) -> Result<(), Errno> {
@@ -169,21 +191,21 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> Result<u
     check_len(unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) })
 }
 
+/// Answers how many bytes came, and the sender's address where it lies.
 #[inline]
-pub(crate) fn recvfrom(
+pub(crate) fn recvfrom<'a>(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
     flags: c_int,
-    addr: &mut AddrBuf,
-) -> Result<usize, Errno> {
+    addr: &'a mut AddrRoom,
+) -> Result<(usize, Written<'a>), Errno> {
     let (place, mut len) = addr.target();
     let (bytes, room, told) = (buf.as_mut_ptr().cast(), buf.len(), &raw mut len);
     // SAFETY: `buf` as in `recv`; `place` has the room that `len` says, and both live for the call.
     let came = unsafe { libc::recvfrom(fd.as_raw_fd(), bytes, room, flags, place, told) };
     let came = check_len(came)?;
     // SAFETY: recvfrom(2) has written the address, and told its length: none for no address.
-    unsafe { addr.filled(len) };
-    Ok(came)
+    Ok((came, unsafe { addr.written(len) }))
 }
 
 /// Receives into many buffers with one call; at most [`IOV_MAX`] of them are filled.
