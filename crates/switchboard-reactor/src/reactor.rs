@@ -170,12 +170,10 @@ impl Reactor {
         if let SourceKind::Stream(stream) = &mut source.kind
             && !stream.has_records()
         {
-            let before = core::mem::replace(&mut stream.read_bytes_max, bytes.max(1));
-            if before == u32::MAX
-                && let Some(driver) = self.driver.completion()
-            {
+            stream.read_bytes_max = bytes.max(1);
+            if let Some(driver) = self.driver.completion() {
                 // A receive that goes on by itself knows no limit.
-                driver.cancel(token, source);
+                driver.poll_stream(token, source);
             }
         }
     }

@@ -55,9 +55,35 @@ pub(crate) struct Source {
     pub(crate) watched: Option<Interest>,
     /// The handler wants nothing from it for the time being.
     pub(crate) paused: bool,
-    /// Something that came from it has not been passed on yet.
-    pub(crate) is_parked: bool,
+    pub(crate) marks: Marks,
     generation: u32,
+}
+
+/// What completions have to know of a source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    const PARKED: u8 = 1;
+    const POLLED: u8 = 2;
+
+    /// Something that came from it has not been passed on yet.
+    pub(crate) const fn is_parked(self) -> bool {
+        self.0 & Self::PARKED != 0
+    }
+
+    pub(crate) const fn set_parked(&mut self, is: bool) {
+        self.0 = self.0 & !Self::PARKED | if is { Self::PARKED } else { 0 };
+    }
+
+    /// It is polled and read, although it is a byte stream.
+    pub(crate) const fn is_polled(self) -> bool {
+        self.0 & Self::POLLED != 0
+    }
+
+    pub(crate) const fn set_polled(&mut self, is: bool) {
+        self.0 = self.0 & !Self::POLLED | if is { Self::POLLED } else { 0 };
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +160,7 @@ impl Source {
             kind,
             watched: None,
             paused: false,
-            is_parked: false,
+            marks: Marks(0),
             generation: 0,
         }
     }

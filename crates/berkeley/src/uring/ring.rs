@@ -30,6 +30,15 @@ pub const PIECES_MAX: usize = 1024;
 /// them may give them back in another thread.
 const STARVED_WAIT_MS_MAX: u64 = 10;
 
+/// Pieces of work that the kernel does at most in one call (since Linux 6.13), unless it is asked
+/// to wait for more; and what it is asked for where there seems to be more. Otherwise what can be
+/// done at once, such as a poll of what is ready, would come before all that waits for its turn.
+const WORK_MAX: usize = 16;
+const HURRY_MAX: u32 = 256;
+
+/// Receives that go on for each buffer that comes back, where they share it.
+const RECEIVES_PER_BUFFER: usize = 16;
+
 /// The sizes of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingOptions {
@@ -447,6 +456,11 @@ impl Ring {
             self.engine
                 .submit(&mut self.prepared, fds, waker, limit, lost)
                 .map_err(|errno| Error::os("io_uring_enter", errno))?;
+            if self.engine.completions() >= WORK_MAX {
+                self.engine
+                    .hurry(HURRY_MAX)
+                    .map_err(|errno| Error::os("io_uring_enter", errno))?;
+            }
             if limit == Some(Duration::ZERO) || self.engine.has_completions() {
                 return Ok(());
             }
@@ -465,8 +479,14 @@ impl Ring {
         if self.starved.is_empty() {
             return limit;
         }
+        // One that finds no room after all is back here soon.
+        let per_buffer = if self.has_shared_buffers() {
+            RECEIVES_PER_BUFFER
+        } else {
+            1
+        };
         let mut room: Vec<usize> = (0..u8::try_from(self.engine.groups()).unwrap_or(0))
-            .map(|group| self.engine.available(group))
+            .map(|group| self.engine.available(group) * per_buffer)
             .collect();
         let prepared = &mut self.prepared;
         self.starved.retain(|receive| {
@@ -539,6 +559,10 @@ impl Ring {
                     Outcome::Polled(result.map(ready))
                 }
                 What::PolledOnce(result) => Outcome::Polled(result.map(ready)),
+                What::SendAgain(slot) => {
+                    self.prepare(key, Work::Send { slot });
+                    continue;
+                }
                 What::Sent(result) => Outcome::Sent(result),
                 What::Accepted(slot, result) => match self.accepted(slot, result, more) {
                     Some(completion) => return Some(completion),

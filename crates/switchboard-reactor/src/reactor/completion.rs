@@ -1,11 +1,15 @@
 //! Letting the kernel complete operations, over io_uring: it receives into buffers of the ring, and
 //! what is to be sent is handed over with the call that waits.
 //!
-//! Byte streams are received from and sent to this way. A stream that brings more than its share is
-//! received from once a turn; all others have a receive that goes on by itself. Everything else is
-//! polled and then handled as with a selector: sequenced packets and datagrams, of which nothing may
-//! be cut off, inputs that are no sockets, and listeners, since an accept that goes on by itself
-//! keeps no limit, and does not tell who the peer is.
+//! Byte streams are received from and sent to this way: each has a receive that goes on by itself.
+//! Everything else is polled, and then handled as with a selector:
+//!
+//! - streams that bring much at once, as long as they do: one read into the one large buffer, which
+//!   stays in the processor's cache, is cheaper for them than many buffers, and leaves those to others;
+//! - streams with a limit of reading, since a receive that goes on by itself keeps none;
+//! - sequenced packets and datagrams, of which nothing may be cut off;
+//! - inputs that are no sockets;
+//! - listeners, since an accept that goes on by itself keeps no limit, and does not tell the peer.
 
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
@@ -24,22 +28,28 @@ use crate::pieces::{Outbox, PIECES_PER_CALL_MAX};
 use crate::slots::{Slots, Source, SourceKind, Stream, Token};
 use crate::token_map::TokenMap;
 
-/// Memory to receive into, where receives share it: each takes what it brings.
+/// Memory to receive into, where receives share it: each takes what it brings. Together it stays in
+/// the processor's cache.
 const SHARED: Buffers = Buffers {
-    count: 16,
-    bytes: 256 * 1024,
+    count: 8,
+    bytes: 128 * 1024,
     shared: true,
 };
 
-/// The same where each receive takes a whole buffer.
+/// The same where each receive takes a whole buffer, of which it touches only what it fills.
 const SINGLE: Buffers = Buffers {
     count: 256,
-    bytes: 64 * 1024,
+    bytes: 16 * 1024,
     shared: false,
 };
 
+/// What has to come at once for a stream to be polled, and what has to be left of that for it to be
+/// received from again.
+const POLLED_BYTES_MIN: usize = 16 * 1024;
+const RECEIVED_BYTES_MAX: usize = 2 * 1024;
+
 /// Bytes of one send that are copied rather than written with a call of their own.
-const COPY_BYTES_MAX: usize = 4 * 1024;
+const COPY_BYTES_MAX: usize = 2 * 1024;
 
 /// Bytes that are handed over for one connection at once.
 const SEND_BYTES_MAX: usize = 512 * 1024;
@@ -55,6 +65,8 @@ pub(super) struct Completion {
     parked: HashMap<Token, VecDeque<Arrival>>,
     /// Those of them that may be told more.
     waiting: VecDeque<Token>,
+    /// Sources that want an operation.
+    fresh: Vec<Token>,
     /// Connections that a send has failed on.
     broken: Vec<(Token, Errno)>,
     /// True when the kernel has been told of anything.
@@ -127,6 +139,7 @@ impl Completion {
             flights: TokenMap::new(),
             parked: HashMap::new(),
             waiting: VecDeque::new(),
+            fresh: Vec::new(),
             broken: Vec::new(),
             is_entered: false,
         };
@@ -152,47 +165,66 @@ impl Completion {
     /// is cancelled, and its last completion leads here again.
     pub(super) fn update(&mut self, token: Token, source: &mut Source) {
         let wanted = Self::wanted(source);
-        if source.is_parked && wanted.is_some() && !self.waiting.contains(&token) {
-            self.waiting.push_back(token);
-        }
-        if wanted == source.watched {
-            return;
+        if source.marks.is_parked() {
+            match wanted {
+                None => self.vacate(token),
+                Some(_) if self.waiting.contains(&token) => {}
+                Some(_) => self.waiting.push_back(token),
+            }
         }
         match (source.watched, wanted) {
+            (watched, wanted) if watched == wanted => {}
             (Some(_), _) => self.cancel(token, source),
             // What is parked comes first, and it may be enough for now.
-            (None, Some(_)) if source.is_parked => {}
-            (None, Some(interest)) => {
-                match &source.kind {
-                    SourceKind::Stream(stream) if !stream.has_records() => {
-                        if stream.read_bytes_max == u32::MAX {
-                            self.ring.receive(token.key(), self.group);
-                        } else {
-                            let limit = stream.read_bytes_max;
-                            self.ring.receive_once(token.key(), self.group, limit);
-                        }
-                    }
-                    _ => self.ring.poll_once(token.key(), interest),
-                }
-                source.watched = wanted;
-            }
+            (None, Some(_)) if source.marks.is_parked() => {}
+            (None, Some(_)) => self.fresh.push(token),
             (None, None) => {}
         }
     }
 
-    /// Ends the operation that there is for a source, which is then known by its last completion.
-    pub(super) fn cancel(&mut self, token: Token, source: &Source) {
-        let (key, group) = (token.key(), self.group);
-        match (&source.kind, source.watched) {
-            (_, None) => {}
-            (SourceKind::Stream(stream), _) if !stream.has_records() => {
-                // A limit may have been set since it began.
-                self.ring.cancel_receive(key, group);
-                if stream.read_bytes_max != u32::MAX {
-                    self.ring.cancel_receive_once(key, group);
+    /// Begins the operations that sources still want at the end of a turn.
+    fn begin(&mut self, slots: &mut Slots) {
+        for token in self.fresh.drain(..) {
+            let Some(source) = slots.get_mut(token) else {
+                continue;
+            };
+            let wanted = Self::wanted(source);
+            if let (None, Some(interest), false) =
+                (source.watched, wanted, source.marks.is_parked())
+            {
+                if is_received(source) {
+                    self.ring.receive(token.key(), self.group);
+                } else {
+                    self.ring.poll_once(token.key(), interest);
                 }
+                source.watched = wanted;
             }
-            (_, Some(interest)) => self.ring.cancel_poll(key, interest),
+        }
+    }
+
+    /// Moves what is parked for a paused connection out of the ring's buffers: it may be long.
+    fn vacate(&mut self, token: Token) {
+        for arrival in self.parked.get_mut(&token).into_iter().flatten() {
+            if let Arrival::Buffer(buffer) = arrival {
+                *arrival = Arrival::Copy(Bytes::copy_from_slice(buffer));
+            }
+        }
+    }
+
+    /// Ends the operation that there is for a source, which is then known by its last completion.
+    fn cancel(&mut self, token: Token, source: &Source) {
+        match source.watched {
+            None => {}
+            Some(_) if is_received(source) => self.ring.cancel_receive(token.key(), self.group),
+            Some(interest) => self.ring.cancel_poll(token.key(), interest),
+        }
+    }
+
+    /// Polls a stream from now on, instead of receiving from it.
+    pub(super) fn poll_stream(&mut self, token: Token, source: &mut Source) {
+        if !source.marks.is_polled() {
+            self.cancel(token, source);
+            source.marks.set_polled(true);
         }
     }
 
@@ -203,7 +235,7 @@ impl Completion {
         if let Some(flight) = self.flights.remove(token) {
             self.ring.cancel_send(token.key(), flight.send);
         }
-        if source.is_parked {
+        if source.marks.is_parked() {
             self.parked.remove(&token);
             self.waiting.retain(|other| *other != token);
         }
@@ -238,6 +270,11 @@ impl Completion {
     }
 }
 
+/// It has, or should have, a receive that goes on by itself.
+fn is_received(source: &Source) -> bool {
+    is_byte_stream(source) && !source.marks.is_polled()
+}
+
 fn is_byte_stream(source: &Source) -> bool {
     matches!(&source.kind, SourceKind::Stream(stream) if !stream.has_records())
 }
@@ -258,6 +295,7 @@ impl Reactor {
             return Ok(());
         };
         driver.is_entered = true;
+        driver.begin(&mut self.slots);
         driver.ring.wait(&self.slots, limit)?;
         for _ in 0..driver.waiting.len() {
             self.unpark(handler);
@@ -311,11 +349,12 @@ impl Reactor {
         let len = arrival.bytes().len();
         let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
         let is_flood = share.is_passed_by(token, len);
-        if is_flood && stream.read_bytes_max == u32::MAX {
-            // From now on it gets a turn like everybody else.
-            self.limit_reads(token, u32::try_from(READ_BYTES_MAX).unwrap_or(u32::MAX));
-            self.park(token, arrival);
-        } else if is_flood || len > limit || source.is_parked || source.is_deaf() {
+        if len >= POLLED_BYTES_MIN
+            && let Some(driver) = self.driver.completion()
+        {
+            driver.poll_stream(token, source);
+        }
+        if is_flood || len > limit || source.marks.is_parked() || source.is_deaf() {
             self.park(token, arrival);
         } else {
             self.pass_on(handler, token, &arrival);
@@ -338,8 +377,11 @@ impl Reactor {
             arrival => arrival,
         };
         driver.parked.entry(token).or_default().push_back(arrival);
-        if !core::mem::replace(&mut source.is_parked, true) && !source.is_deaf() {
-            driver.waiting.push_back(token);
+        if !source.marks.is_parked() {
+            source.marks.set_parked(true);
+            if !source.is_deaf() {
+                driver.waiting.push_back(token);
+            }
         }
     }
 
@@ -372,7 +414,7 @@ impl Reactor {
         };
         if row.is_empty() {
             driver.parked.remove(&token);
-            source.is_parked = false;
+            source.marks.set_parked(false);
         } else {
             driver.waiting.push_back(token);
         }
@@ -447,6 +489,20 @@ impl Reactor {
         }
     }
 
+    /// Takes note of how much a stream brought that is polled.
+    pub(super) fn weigh(&mut self, token: Token, len: usize) {
+        if len <= RECEIVED_BYTES_MAX
+            && self.driver.completion().is_some()
+            && let Some(source) = self.slots.get_mut(token)
+            && let SourceKind::Stream(stream) = &source.kind
+            && stream.read_bytes_max == u32::MAX
+            // While there is a poll, it is not the time: this is asked between two of them.
+            && source.watched.is_none()
+        {
+            source.marks.set_polled(false);
+        }
+    }
+
     /// Gives up the connections that could not be written to. What they said last comes first.
     fn break_all<H: Handler>(&mut self, handler: &mut H) {
         let Some(driver) = self.driver.completion() else {
@@ -459,7 +515,7 @@ impl Reactor {
             while self
                 .slots
                 .get(token)
-                .is_some_and(|it| it.is_parked && !it.is_deaf())
+                .is_some_and(|it| it.marks.is_parked() && !it.is_deaf())
             {
                 let Some(driver) = self.driver.completion() else {
                     return;

@@ -202,6 +202,7 @@ impl Reactor {
             // A connection that is being finished: what still comes is thrown away.
             Ok(_) if thrown_away => return true,
             Ok(len) => {
+                self.weigh(token, len);
                 let buffer = core::mem::take(&mut self.buffer);
                 let bytes = buffer.get(..len).unwrap_or_default();
                 let outcome = self.show(handler, token, bytes);

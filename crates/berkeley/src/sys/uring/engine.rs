@@ -68,6 +68,8 @@ pub(crate) enum What {
     Polled(u8, Result<u32, Errno>),
     PolledOnce(Result<u32, Errno>),
     Sent(Result<usize, Errno>),
+    /// The send in this place has to be submitted again, for the rest.
+    SendAgain(u32),
     Woken,
     /// There was nothing (any more) that could be cancelled under this word.
     NotCancelled(u64),
@@ -114,6 +116,16 @@ impl Engine {
     /// False in a thread other than that which used the ring first.
     pub(crate) fn is_own_thread(&self) -> bool {
         self.queue.is_own_thread()
+    }
+
+    /// Completions that are there to be taken.
+    pub(crate) fn completions(&mut self) -> usize {
+        self.queue.completions()
+    }
+
+    /// Lets the kernel do more of what is due, up to so many completions, without waiting for any.
+    pub(crate) fn hurry(&mut self, most: u32) -> Result<(), Errno> {
+        self.queue.enter(most, Some(Duration::ZERO))
     }
 
     pub(crate) fn has_completions(&mut self) -> bool {
@@ -289,6 +301,11 @@ impl Engine {
                 let done = self.sends.finish(slot, result, more, cqueue::notif(flags));
                 return Some(match done {
                     Done::Nothing | Done::Released => Reaped::nothing(),
+                    Done::Again(key) => Reaped {
+                        key: Key(key),
+                        more: true,
+                        what: What::SendAgain(slot),
+                    },
                     Done::Sent(key, result) | Done::Last(key, result) => Reaped {
                         key: Key(key),
                         more: false,

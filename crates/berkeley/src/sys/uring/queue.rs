@@ -86,6 +86,10 @@ impl Queue {
         Ok(())
     }
 
+    pub(super) fn completions(&mut self) -> usize {
+        self.io.completion().len()
+    }
+
     pub(super) fn has_completions(&mut self) -> bool {
         !self.io.completion().is_empty()
     }

@@ -54,6 +54,8 @@ struct Send {
     zero_copy: bool,
     /// What the first of two completions said.
     result: i32,
+    /// What the attempts before this one have sent.
+    sent: usize,
 }
 
 // SAFETY: the pointers in `slices` and `header` lead to memory that this value owns itself.
@@ -70,6 +72,7 @@ impl Send {
             header: unsafe { mem::zeroed() },
             zero_copy: false,
             result: 0,
+            sent: 0,
         }
     }
 
@@ -108,6 +111,7 @@ impl Sends {
         send.key = key;
         send.zero_copy = zero_copy;
         send.result = 0;
+        send.sent = 0;
         send
     }
 
@@ -146,6 +150,7 @@ impl Sends {
             (Some(piece), 1) => Some(piece.bytes()),
             _ => None,
         };
+        let one = one.and_then(|bytes| bytes.get(send.sent..));
         let whole = one.and_then(|bytes| Some((bytes, u32::try_from(bytes.len()).ok()?)));
         let entry = match whole {
             Some((bytes, len)) if zero_copy => opcode::SendZc::new(fd, bytes.as_ptr(), len)
@@ -180,6 +185,10 @@ impl Sends {
         if more {
             return Done::Sent(key, result);
         }
+        if !notice && send.is_to_go_on(result) {
+            return Done::Again(key);
+        }
+        let result = send.count(result);
         self.forget(slot);
         if notice {
             Done::Released
@@ -204,8 +213,14 @@ impl Send {
     /// Lays the pieces out for one gathered send.
     fn gather(&mut self) -> *const libc::msghdr {
         self.slices.clear();
+        let mut skipped = self.sent;
         for piece in &self.pieces {
             let bytes = piece.bytes();
+            let Some(bytes) = bytes.get(skipped..) else {
+                skipped -= bytes.len();
+                continue;
+            };
+            skipped = 0;
             self.slices.push(libc::iovec {
                 iov_base: bytes.as_ptr().cast_mut().cast(),
                 iov_len: bytes.len(),
@@ -217,8 +232,35 @@ impl Send {
     }
 }
 
+impl Send {
+    /// Notes a result. True if the kernel gave up although nothing has failed: it waits for room only
+    /// so often, and then ends with what was taken by then.
+    fn is_to_go_on(&mut self, result: i32) -> bool {
+        let Ok(len) = usize::try_from(result) else {
+            return result == -libc::EAGAIN && !self.zero_copy;
+        };
+        let pieces: usize = self.pieces.iter().map(|piece| piece.bytes().len()).sum();
+        let is_part = len > 0 && self.sent + len < pieces + self.copied.len();
+        if is_part && !self.zero_copy {
+            self.sent += len;
+            return true;
+        }
+        false
+    }
+
+    /// The last result, with what was sent before.
+    fn count(&self, result: i32) -> i32 {
+        if result < 0 {
+            return result;
+        }
+        result.saturating_add(i32::try_from(self.sent).unwrap_or(i32::MAX))
+    }
+}
+
 /// What a completion of a send means.
 pub(super) enum Done {
+    /// There is more of it to be sent.
+    Again(u64),
     /// Nothing that anybody waits for.
     Nothing,
     /// Everything was taken; the kernel goes on reading the memory.
