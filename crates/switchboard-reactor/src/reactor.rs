@@ -271,9 +271,9 @@ impl Reactor {
     }
 
     /// The same for bytes that belong to somebody else, which are copied only where they must be. A
-    /// part of what [`crate::Handler::received`] was shown, sent back to the same connection, goes to
-    /// the kernel from where it lies, as soon as the handler returns; only what the peer has no room
-    /// for is copied. Sent to many others, it is copied once for all of them.
+    /// part of what [`crate::Handler::received`] was shown, sent back to the same connection, goes
+    /// to the kernel from where it lies, as soon as the handler returns; only what the peer has no
+    /// room for is copied. Sent to many others, it is copied once for all of them.
     ///
     /// # Errors
     /// As [`Reactor::send`].
@@ -353,8 +353,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Before something is put into an outbox: false if there is nothing to be put. Much may come in
-    /// one turn, so that the peer of a full one has had no chance to take it yet, and gets one.
+    /// Before something is put into an outbox: false if there is nothing to be put. Much may come
+    /// in one turn, so that the peer of a full one has had no chance to take it yet, and gets one.
     fn make_room(&mut self, token: Token, len: usize) -> core::result::Result<bool, SendError> {
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
         if stream.is_finishing() {

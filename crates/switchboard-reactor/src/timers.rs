@@ -1,9 +1,9 @@
 //! What is to happen at a later time.
 //!
 //! A hierarchical timing wheel over a slab (Varghese and Lauck, 1987): setting and cancelling link
-//! and unlink a timer in the list of one slot, whatever their number. A slot of level 0 is a tick of
-//! about a millisecond; one of level 1 is 64 of those, and so on. When a far slot comes near, its
-//! timers are spread over the levels below, which happens to a timer at most once a level.
+//! and unlink a timer in the list of one slot, whatever their number. A slot of level 0 is a tick
+//! of about a millisecond; one of level 1 is 64 of those, and so on. When a far slot comes near,
+//! its timers are spread over the levels below, which happens to a timer at most once a level.
 //!
 //! Nothing ticks: the wheel is only looked at when it is asked, and it tells when that has to be
 //! next.

@@ -88,8 +88,8 @@ const fn mode_of(nonblocking: bool) -> Mode {
     }
 }
 
-/// The mode is a constant for both sides, as it is in a program. The accepted ones are kept, and closed when nobody counts. No pages are touched for the first
-/// time: `Vec::push` finds its room.
+/// The mode is a constant for both sides, as it is in a program. The accepted ones are kept, and
+/// closed when nobody counts. No pages are touched for the first time: `Vec::push` finds its room.
 fn accept<A: Typed, const NONBLOCKING: bool>(ours: bool, is_lent: bool) -> Result<usize> {
     let mode = mode_of(NONBLOCKING);
     let listener = bound::<A>(Kind::STREAM)?;

@@ -12,8 +12,8 @@ use super::{
 use crate::error::Result;
 
 /// What can be an address in `bind`, `connect` and `send_to`: an [`Addr`], an [`AddrBuf`] or a
-/// [`Path`] of a Unix socket by reference; one of an address's forms, `std`'s addresses, an IP address with a port,
-/// by value or by reference. Nothing is allocated on the way to the kernel.
+/// [`Path`] of a Unix socket by reference; one of an address's forms, `std`'s addresses, an IP
+/// address with a port, by value or by reference. Nothing is allocated on the way to the kernel.
 ///
 /// ```
 /// use berkeley::{Family, Kind, Protocol, Socket, UnixAddr};

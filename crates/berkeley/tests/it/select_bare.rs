@@ -109,7 +109,7 @@ fn a_poll_list_says_which_descriptor_is_closed() {
     let _all = NUMBERS.write().unwrap_or_else(|error| error.into_inner());
     let waker = Waker::new().unwrap();
     let mut poll = Poll::new();
-    let many: Vec<OwnedFd> = (0..3).map(|_| high_descriptor(&waker, 900)).collect();
+    let many: Vec<OwnedFd> = (0..3).map(|_| high_descriptor(&waker, 940)).collect();
     for fd in &many {
         poll.register(fd, PollFlags::IN);
     }

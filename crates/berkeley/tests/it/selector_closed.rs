@@ -37,7 +37,7 @@ fn a_reused_number_does_not_speak_for_its_former_owner() {
         let (a, b) = unix_pair(Kind::STREAM);
         a.send_all(b"x").unwrap();
         // The duplicate keeps the file open and ready, and nobody can unregister it any more.
-        let former = high_descriptor(&b, 900);
+        let former = high_descriptor(&b, 860);
         let number = former.as_raw_fd();
         selector
             .register(former.as_fd(), Key(1), READ, LEVEL)
@@ -45,7 +45,7 @@ fn a_reused_number_does_not_speak_for_its_former_owner() {
         assert_eq!(keys(&now(selector)), [1], "{backend}");
         drop(former);
         let (c, d) = unix_pair(Kind::STREAM);
-        let latter = high_descriptor(&d, 900);
+        let latter = high_descriptor(&d, 860);
         assert_eq!(latter.as_raw_fd(), number);
         assert_errno(
             selector.modify(latter.as_fd(), Key(2), READ, LEVEL),
@@ -99,12 +99,12 @@ fn ghosts_are_laid_and_all_others_stay_as_they_were() {
     assert_eq!(keys(&now(selector)), [4]);
     pairs[5].0.send_all(b"x").unwrap();
     for _ghost in 0..20 {
-        let former = high_descriptor(&pairs[5].1, 900);
+        let former = high_descriptor(&pairs[5].1, 880);
         selector
             .register(former.as_fd(), Key(50), READ, LEVEL)
             .unwrap();
         drop(former);
-        let latter = high_descriptor(&waker, 900);
+        let latter = high_descriptor(&waker, 880);
         selector
             .register(latter.as_fd(), Key(51), READ, LEVEL)
             .unwrap();

@@ -233,8 +233,8 @@ impl Send {
 }
 
 impl Send {
-    /// Notes a result. True if the kernel gave up although nothing has failed: it waits for room only
-    /// so often, and then ends with what was taken by then.
+    /// Notes a result. True if the kernel gave up although nothing has failed: it waits for room
+    /// only so often, and then ends with what was taken by then.
     fn is_to_go_on(&mut self, result: i32) -> bool {
         let Ok(len) = usize::try_from(result) else {
             return result == -libc::EAGAIN && !self.zero_copy;
