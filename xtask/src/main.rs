@@ -25,6 +25,8 @@ const HELP: &str = "\
 cargo xtask check           formatting, clippy, docs and tidy
 cargo xtask test            all that gates a change: prepare, check, every test
 cargo xtask test FILTER...  only the tests so named, without check (as `cargo test FILTER...`)
+cargo xtask test --mux KIND [FILTER...]
+                            the end-to-end tests with select, poll, epoll or io-uring everywhere
 cargo xtask tidy            the project's own rules alone
 cargo xtask bench-calls     instructions of each call, ours and bare libc's (needs valgrind)
 cargo xtask sanitize [KIND] the tests next to the kernel by AddressSanitizer (or leak, memory,
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["check"] => check(),
+        ["test", "--mux", mux, filter @ ..] => prepare::run().and_then(|()| test_mux(mux, filter)),
         ["test", filter @ ..] => test(filter),
         ["tidy"] => tidy::run(&root()),
         ["bench-calls"] => bench_calls(),
@@ -107,6 +110,12 @@ fn test(filter: &[&str]) -> Result<()> {
         check()?;
     }
     run_tests(filter)?;
+    if filter.is_empty() {
+        // What has run so far was the default, epoll. Each takes half a minute.
+        for mux in ["select", "poll", "io-uring"] {
+            test_mux(mux, &[])?;
+        }
+    }
     match filter {
         [] if watched::has_valgrind() => watched::valgrind(true),
         [] => {
@@ -115,6 +124,12 @@ fn test(filter: &[&str]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Runs end-to-end tests with one way to wait for many sockets.
+fn test_mux(mux: &str, filter: &[&str]) -> Result<()> {
+    let words = ["test", "-p", "switchboard", "--test", "it", "--"];
+    cargo(&[&words, filter].concat(), &[("SWITCHBOARD_TEST_MUX", mux)])
 }
 
 /// Runs the tests, and counts what they could not try here.

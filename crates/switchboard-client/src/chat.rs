@@ -198,6 +198,12 @@ impl Chat {
         &self.addr
     }
 
+    /// Why it does not wait as it was asked to: there is no io_uring to be had, so it is epoll.
+    #[must_use]
+    pub const fn fallback(&self) -> Option<&berkeley::Error> {
+        self.reactor.fallback()
+    }
+
     /// What ends the chat: what was typed is sent, and [`Chat::run`] returns without an error.
     #[must_use]
     pub fn stopper(&self) -> Stopper {

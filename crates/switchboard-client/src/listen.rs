@@ -319,6 +319,12 @@ impl Listener {
         self.servers.iter().map(Server::endpoint)
     }
 
+    /// Why it does not wait as it was asked to: there is no io_uring to be had, so it is epoll.
+    #[must_use]
+    pub const fn fallback(&self) -> Option<&berkeley::Error> {
+        self.reactor.fallback()
+    }
+
     /// A way to end it from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {

@@ -211,6 +211,12 @@ impl Talk {
         }
     }
 
+    /// Why it does not wait as it was asked to: there is no io_uring to be had, so it is epoll.
+    #[must_use]
+    pub const fn fallback(&self) -> Option<&berkeley::Error> {
+        self.reactor.fallback()
+    }
+
     /// What ends the conversation without an error.
     #[must_use]
     pub fn stopper(&self) -> Stopper {

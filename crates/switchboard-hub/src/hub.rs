@@ -69,6 +69,9 @@ impl Hub {
     /// available. Nothing stays open then.
     pub fn open(mut config: Config) -> Result<Self, HubError> {
         let mut reactor = Reactor::new(config.backend)?;
+        if let Some(why) = reactor.fallback() {
+            tracing::warn!("{why}: it is epoll now");
+        }
         let (mail, mailbox) = reactor.mailbox();
         let replies = mail.clone();
         let store = Store::open(StoreConfig::new(&config.data), move |reply| {

@@ -270,10 +270,11 @@ impl Reactor {
         Ok(())
     }
 
-    /// The same for bytes that belong to somebody else, which are copied only where they must be. A
-    /// part of what [`crate::Handler::received`] was shown, sent back to the same connection, goes
-    /// to the kernel from where it lies, as soon as the handler returns; only what the peer has no
-    /// room for is copied. Sent to many others, it is copied once for all of them.
+    /// The same for bytes that belong to somebody else, which are copied only where they must be.
+    /// A part of what [`crate::Handler::received`] was shown, sent back to the same connection,
+    /// goes to the kernel from where it lies, as soon as the handler returns; only what the peer
+    /// has no room for is copied (and with io_uring what is short). Sent to many others, it is
+    /// copied once for all of them.
     ///
     /// # Errors
     /// As [`Reactor::send`].

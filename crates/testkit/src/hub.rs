@@ -46,7 +46,14 @@ impl Hub {
                 command.args([door, "127.0.0.1:0"]);
             }
         }
-        let mut program = Program::start_command(command.args(arguments));
+        command.args(arguments);
+        if let Some(mux) = Program::chosen_mux()
+            && !arguments.contains(&"--mux")
+        {
+            // At the end, since the command may begin with another program's words.
+            command.arg("--mux").arg(mux);
+        }
+        let mut program = Program::start_command(command);
         program.end_input();
         wait_ready(&program);
         let banner = program.out.text().lines().filter_map(banner_line).collect();

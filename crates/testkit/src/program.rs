@@ -40,7 +40,15 @@ impl Program {
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
-        Self::start_command(Command::new(program).args(arguments))
+        let mut command = Command::new(program);
+        command.args(arguments);
+        choose_mux(&mut command);
+        Self::start_command(&mut command)
+    }
+
+    /// How the programs under test are to wait, if that was said.
+    pub(crate) fn chosen_mux() -> Option<std::ffi::OsString> {
+        std::env::var_os(MUX_VARIABLE)
     }
 
     /// Starts what was prepared, for an environment or a folder of its own.
@@ -204,6 +212,31 @@ impl Finished {
             "too many words: {}",
             self.err
         );
+    }
+}
+
+/// The variable that says how the programs under test wait for many sockets.
+const MUX_VARIABLE: &str = "SWITCHBOARD_TEST_MUX";
+
+/// The commands of the binary under test that can be told.
+const MUX_COMMANDS: [&str; 4] = ["chat", "listen", "serve", "talk"];
+
+/// Has one of our commands wait as the variable says, unless the test has chosen by itself.
+fn choose_mux(command: &mut Command) {
+    let Some(mux) = Program::chosen_mux() else {
+        return;
+    };
+    let is_ours = command
+        .get_program()
+        .to_string_lossy()
+        .ends_with("switchboard");
+    let mut arguments = command.get_args();
+    let first = arguments.next().unwrap_or_default();
+    if is_ours
+        && MUX_COMMANDS.iter().any(|name| first == *name)
+        && !arguments.any(|argument| argument == "--mux" || argument == "--help")
+    {
+        command.arg("--mux").arg(mux);
     }
 }
 

@@ -4,8 +4,9 @@
 //! Byte streams are received from and sent to this way: each has a receive that goes on by itself.
 //! Everything else is polled, and then handled as with a selector:
 //!
-//! - streams that bring much at once, as long as they do: one read into the one large buffer, which
-//!   stays in the processor's cache, is cheaper for them than many buffers, and leaves those to others;
+//! - streams that bring much at once, as long as they do: one read into the one large buffer,
+//!   which stays in the processor's cache, is cheaper for them than many buffers, and leaves those
+//!   to others;
 //! - streams with a limit of reading, since a receive that goes on by itself keeps none;
 //! - sequenced packets and datagrams, of which nothing may be cut off;
 //! - inputs that are no sockets;

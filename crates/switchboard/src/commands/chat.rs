@@ -84,6 +84,7 @@ impl Args {
             timeout: self.timeout,
         };
         let chat = Chat::connect(&options).map_err(explain)?;
+        super::tell_fallback(chat.fallback());
         let stopper = chat.stopper();
         signals::on_stop(move || stopper.stop())?;
         if io::stdin().is_terminal() && io::stderr().is_terminal() {

@@ -118,6 +118,7 @@ impl Args {
             connections_max,
         })
         .map_err(explain)?;
+        super::tell_fallback(listener.fallback());
         let stopper = listener.stopper();
         signals::on_stop(move || stopper.stop())?;
         for endpoint in listener.endpoints() {

@@ -65,3 +65,10 @@ fn mux() -> impl TypedValueParser<Value = Backend> {
     PossibleValuesParser::new(Backend::ALL.map(Backend::name))
         .try_map(|name| name.parse::<Backend>())
 }
+
+/// Says that a command waits by epoll, and why, where io_uring was asked for.
+fn tell_fallback(why: Option<&berkeley::Error>) {
+    if let Some(why) = why {
+        crate::terminal::tell(format_args!("{why}: it is epoll now"));
+    }
+}

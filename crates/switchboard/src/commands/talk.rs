@@ -128,6 +128,7 @@ impl Args {
             (None, None) => bail!("there is nobody to talk with"),
         }
         .map_err(explain)?;
+        super::tell_fallback(talk.fallback());
         let stopper = talk.stopper();
         signals::on_stop(move || stopper.stop())?;
         for endpoint in talk.endpoints() {

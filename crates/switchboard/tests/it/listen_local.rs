@@ -1,7 +1,7 @@
 //! `switchboard listen` on Unix sockets: the three kinds, abstract names, and the socket's file.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -121,6 +121,18 @@ fn the_file_goes_with_the_listener() {
     }
 }
 
+/// Until a killed listener is gone: the kernel takes an io_uring apart, with the files that its
+/// operations hold, only after the process has ended.
+fn wait_until_refused(path: &Path) {
+    let end = std::time::Instant::now() + PATIENCE;
+    let is_refused =
+        || UnixStream::connect(path).is_err_and(|it| it.kind() == ErrorKind::ConnectionRefused);
+    while !is_refused() {
+        assert!(std::time::Instant::now() < end, "somebody still listens");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_stale_file_is_replaced() {
     for scheme in ["unix", "unix-dgram", "unix-seqpacket"] {
@@ -128,6 +140,7 @@ fn a_stale_file_is_replaced() {
         let (mut dead, _) = listen(&[&endpoint]);
         dead.kill();
         assert!(path.exists());
+        wait_until_refused(&path);
         let (_alive, told) = listen(&[&endpoint, "--echo"]);
         assert_eq!(told, endpoint);
         if scheme == "unix" {
