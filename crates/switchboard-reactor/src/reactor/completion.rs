@@ -164,7 +164,7 @@ impl Completion {
 
     /// There is one operation at a time for a source: where another one is wanted, the present one
     /// is cancelled, and its last completion leads here again.
-    pub(super) fn update(&mut self, token: Token, source: &mut Source) {
+    pub(super) fn update(&mut self, token: Token, source: &Source) {
         let wanted = Self::wanted(source);
         if source.marks.is_parked() {
             match wanted {

@@ -90,7 +90,7 @@ fn parts_and_other_pieces_keep_the_order_in_which_they_were_sent() {
                 .unwrap();
             reactor.send_slice(source, &cdef[2..]).unwrap();
             reactor.send_slice(source, ab).unwrap();
-            reactor.send_slice(source, &b"-copied-".to_vec()).unwrap();
+            reactor.send_slice(source, b"-copied-").unwrap();
             reactor.send_slice(source, cdef).unwrap();
         });
         assert_eq!(drain(&peer), b"abc-shared-efab-copied-cdef", "{backend}");
