@@ -138,7 +138,7 @@ impl Reactor {
     /// Accepts from a listening socket.
     ///
     /// # Errors
-    /// As [`Selector::register`].
+    /// As [`berkeley::selector::Selector::register`].
     pub fn add_listener(&mut self, socket: Socket) -> Result<Token> {
         socket.set_mode(Mode::NonBlock)?;
         self.add(SourceKind::Listener {
@@ -152,7 +152,7 @@ impl Reactor {
     /// Reads from and writes to a connection; at most `outbox_bytes_max` may wait to be written.
     ///
     /// # Errors
-    /// As [`Selector::register`]. The socket is closed then.
+    /// As [`berkeley::selector::Selector::register`]. The socket is closed then.
     pub fn add_stream(&mut self, socket: Socket, outbox_bytes_max: usize) -> Result<Token> {
         if socket.mode() != Mode::NonBlock {
             socket.set_mode(Mode::NonBlock)?;
@@ -181,7 +181,7 @@ impl Reactor {
     /// Receives from a datagram socket.
     ///
     /// # Errors
-    /// As [`Selector::register`].
+    /// As [`berkeley::selector::Selector::register`].
     pub fn add_datagrams(&mut self, socket: Socket) -> Result<Token> {
         socket.set_mode(Mode::NonBlock)?;
         self.add(SourceKind::Datagrams { socket })
@@ -192,7 +192,7 @@ impl Reactor {
     /// duplicate.
     ///
     /// # Errors
-    /// As [`Selector::register`].
+    /// As [`berkeley::selector::Selector::register`].
     pub fn add_input(&mut self, fd: OwnedFd) -> Result<Token> {
         self.add(SourceKind::Input {
             fd,
