@@ -1,7 +1,7 @@
 //! `switchboard listen` on Unix sockets: the three kinds, abstract names, and the socket's file.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use testkit::{PATIENCE, names};
 
-use crate::support::{listen, python, run};
+use crate::support::{listen, python, run, wait_until_refused};
 
 /// A socket's path in a folder of its own, and its endpoint.
 fn place(scheme: &str) -> (TempDir, PathBuf, String) {
@@ -118,18 +118,6 @@ fn the_file_goes_with_the_listener() {
         program.interrupt();
         program.wait();
         assert_eq!(names(folder.path()), [""; 0], "{scheme} after SIGINT");
-    }
-}
-
-/// Until a killed listener is gone: the kernel takes an io_uring apart, with the files that its
-/// operations hold, only after the process has ended.
-fn wait_until_refused(path: &Path) {
-    let end = std::time::Instant::now() + PATIENCE;
-    let is_refused =
-        || UnixStream::connect(path).is_err_and(|it| it.kind() == ErrorKind::ConnectionRefused);
-    while !is_refused() {
-        assert!(std::time::Instant::now() < end, "somebody still listens");
-        std::thread::yield_now();
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{TcpListener, UdpSocket};
 use tempfile::TempDir;
 use testkit::{Hub, Program, names, wire};
 
-use crate::support::{bin, hub, run};
+use crate::support::{bin, hub, run, wait_until_refused};
 
 #[test]
 fn the_banner_tells_the_doors_and_the_folder() {
@@ -182,6 +182,7 @@ fn a_stale_unix_door_is_replaced_and_a_live_one_never() {
     let mut dead = hub(&door);
     dead.kill();
     assert!(path.exists());
+    wait_until_refused(&path);
     let alive = hub(&door);
     serve_with(&door).failed_with(&[path.to_str().unwrap(), "in use"]);
     assert!(path.exists());
