@@ -10,6 +10,9 @@ use crate::kinds::{Family, Kind};
 use crate::resolve::resolve;
 
 /// What carries the bytes to an endpoint.
+///
+/// # References
+/// ip(7), unix(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
@@ -75,6 +78,9 @@ impl Transport {
 /// assert_eq!(endpoint.to_string(), "tcp://localhost:8000");
 /// assert!("localhost".parse::<Endpoint>().is_err(), "there is no usual port");
 /// ```
+///
+/// # References
+/// ip(7), unix(7); the form is that of RFC 3986.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     transport: Transport,

@@ -39,6 +39,9 @@ use crate::wait::{Deadline, Mode, Patience, Until, Wait, go_on, wait_ready};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// signal(7), "Interruption of system calls".
 pub trait Hook {
     /// Makes one system call by calling `call`, once. It is `Send`, so that a binding may prove by
     /// it that nothing of its own is touched in there.
@@ -70,6 +73,9 @@ impl Hook for () {
 }
 
 /// What [`Hooked::call`] waits for when its call would have to wait.
+///
+/// # References
+/// poll(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Readiness {

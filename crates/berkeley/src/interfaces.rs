@@ -23,6 +23,9 @@ use crate::names::flag_set;
 use crate::sys;
 
 /// An interface, as [`if_nameindex`] lists it.
+///
+/// # References
+/// getifaddrs(3), netdevice(7).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Interface {
     /// Its number, from 1 on: the scope of an IPv6 address, the interface of a multicast group.
@@ -137,6 +140,9 @@ const fn bits(flag: core::ffi::c_int) -> c_uint {
 
 /// One address of one interface, as [`getifaddrs`] lists them. An interface with several
 /// addresses is there several times.
+///
+/// # References
+/// getifaddrs(3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterfaceAddr {
     /// The interface's name. For an address with a label, that label.

@@ -26,6 +26,9 @@ const PORT_PICKS_MAX: usize = 8;
 const FOLDER_LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// A bound socket, listening if its type has connections. A Unix socket's file goes with it.
+///
+/// # References
+/// bind(2), listen(2).
 #[derive(Debug)]
 pub struct Server {
     // Declared before the socket: as long as that listens, nobody takes the file for a stale one

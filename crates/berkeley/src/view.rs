@@ -27,6 +27,9 @@ use crate::sys;
 ///
 /// It begins in the mode that the owner's socket is in. A mode set here changes whether the
 /// owner's calls block.
+///
+/// # References
+/// socket(7): `SO_DOMAIN`, `SO_TYPE`, `SO_PROTOCOL`.
 pub struct SocketRef<'a>(sys::life::Lent<'a>);
 
 impl<'a> SocketRef<'a> {

@@ -23,6 +23,9 @@ pub enum Mode {
 }
 
 /// The moment by which something has to be done, on the monotonic clock.
+///
+/// # References
+/// clock_gettime(2), `CLOCK_MONOTONIC`; poll(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Option<Instant>);
 

@@ -30,6 +30,9 @@ use sealed::Stable;
 /// Memory that can be given away until the kernel has sent it: it does not move with its owner,
 /// and nobody can write to it. Implemented for `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`,
 /// `Arc<Vec<u8>>` and `&'static [u8]`.
+///
+/// # References
+/// The kernel's Documentation/networking/msg_zerocopy.rst.
 pub trait ZeroCopyBuffer: Stable {}
 
 macro_rules! stable {
@@ -52,6 +55,9 @@ stable! { Vec<u8> Box<[u8]> Arc<[u8]> Arc<Vec<u8>> &'static [u8] }
 const OTHERS_MAX: usize = 64;
 
 /// A buffer that the kernel has let go of.
+///
+/// # References
+/// The kernel's Documentation/networking/msg_zerocopy.rst.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion<B> {
     /// The buffer.

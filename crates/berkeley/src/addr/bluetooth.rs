@@ -21,6 +21,9 @@ const DEVICE_BYTES: usize = 6;
 const DEVICE_LETTERS: usize = 17;
 
 /// A Bluetooth device's address, `00:11:22:33:44:55`.
+///
+/// # References
+/// The Bluetooth Core Specification's `BD_ADDR`; `bdaddr_t` of BlueZ's `bluetooth.h`.
 #[doc(alias = "bdaddr_t")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct DeviceAddr([u8; DEVICE_BYTES]);

@@ -31,6 +31,9 @@ use crate::error::Result;
 /// ```
 ///
 /// The trait is sealed: what an address is, the kernel decides.
+///
+/// # References
+/// sockaddr(3type).
 pub trait ToAddr: Encode {}
 
 impl<T: Encode + ?Sized> ToAddr for T {}

@@ -29,6 +29,9 @@ const DATA_AT: usize = 8;
 /// A frame's identifier with its three flags (`canid_t`).
 ///
 /// As text it is what candump(1) writes: three digits for a short one, eight for a long one.
+///
+/// # References
+/// `canid_t` in `linux/can.h`.
 #[doc(alias = "canid_t")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanId(u32);
@@ -120,6 +123,9 @@ impl fmt::Debug for CanId {
 }
 
 /// A frame of classic CAN: up to eight bytes (`struct can_frame`).
+///
+/// # References
+/// `struct can_frame` in `linux/can.h`.
 #[doc(alias = "can_frame")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClassicFrame {
@@ -238,6 +244,9 @@ flag_set! {
 /// A frame of CAN FD: up to 64 bytes (`struct canfd_frame`).
 ///
 /// On the bus it has 0 to 8, 12, 16, 20, 24, 32, 48 or 64 bytes: a controller fills others up.
+///
+/// # References
+/// `struct canfd_frame` in `linux/can.h`.
 #[doc(alias = "canfd_frame")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FdFrame {
@@ -319,6 +328,9 @@ impl FdFrame {
 }
 
 /// What a raw socket receives: a frame of any of the three kinds.
+///
+/// # References
+/// The kernel's Documentation/networking/can.rst.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Frame {

@@ -10,6 +10,9 @@ const ALIGN: usize = 4;
 const KIND_MASK: u16 = 0x3fff;
 
 /// One attribute (`struct nlattr`).
+///
+/// # References
+/// netlink(7), `struct nlattr`.
 #[doc(alias = "nlattr")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Attribute<'a> {

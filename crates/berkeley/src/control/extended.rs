@@ -104,6 +104,9 @@ pub struct ExtendedError {
 }
 
 /// Sends with `MSG_ZEROCOPY` whose buffers the kernel has let go of.
+///
+/// # References
+/// The kernel's Documentation/networking/msg_zerocopy.rst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ZeroCopyRange {
     /// The number of the first send: they count from zero, and wrap.

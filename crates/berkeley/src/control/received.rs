@@ -26,6 +26,9 @@ use crate::sys::control::{ControlBuf, Descriptors, Piece, Pieces};
 
 /// A received control message. What has no form of its own here, or is too short for it, comes
 /// as [`Cmsg::Raw`]: nothing is dropped.
+///
+/// # References
+/// cmsg(3), recvmsg(2).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cmsg<'a> {
@@ -326,6 +329,9 @@ fn decode_rds(kind: c_int, bytes: &[u8]) -> Option<Cmsg<'_>> {
 }
 
 /// The control messages of a received message, one after the other.
+///
+/// # References
+/// cmsg(3).
 #[derive(Debug)]
 pub struct Cmsgs<'a>(Pieces<'a>);
 

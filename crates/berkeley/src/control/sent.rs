@@ -15,6 +15,9 @@ use crate::sys;
 use crate::sys::control::{ControlSpace, Storage};
 
 /// A control message to send.
+///
+/// # References
+/// cmsg(3), sendmsg(2).
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum CmsgOut<'a> {
@@ -204,6 +207,9 @@ impl Payload<'_> {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// cmsg(3).
 pub struct ControlOut<'a> {
     storage: Storage<'a>,
     filled: usize,

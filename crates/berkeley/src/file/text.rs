@@ -47,6 +47,9 @@ pub enum Utf8 {
 /// let lines: Result<Vec<_>, _> = reader.lines().collect();
 /// assert_eq!(lines.unwrap(), ["one\n", "two\n", "three"]);
 /// ```
+///
+/// # References
+/// Python's `io.TextIOWrapper`.
 #[derive(Debug)]
 pub struct TextReader<R> {
     reader: R,
@@ -292,6 +295,9 @@ fn take(bytes: &[u8], newline: Newline, line: &mut Vec<u8>, after_cr: &mut bool)
 }
 
 /// The lines of a [`TextReader`], with their ends.
+///
+/// # References
+/// Python's `io.TextIOWrapper`.
 #[derive(Debug)]
 pub struct Lines<'a, R> {
     reader: &'a mut TextReader<R>,
@@ -306,6 +312,9 @@ impl<R: BufRead> Iterator for Lines<'_, R> {
 }
 
 /// Text to a writer.
+///
+/// # References
+/// Python's `io.TextIOWrapper`.
 #[derive(Debug)]
 pub struct TextWriter<W> {
     writer: W,
@@ -374,6 +383,9 @@ impl<W: Write> TextWriter<W> {
 }
 
 /// A socket as a text file, both directions.
+///
+/// # References
+/// Python's `io.TextIOWrapper`.
 #[derive(Debug)]
 pub struct TextFile {
     reader: TextReader<BufReader<FileView>>,

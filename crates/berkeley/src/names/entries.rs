@@ -6,6 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::kinds::{Family, Protocol};
 
 /// A host, `struct hostent`.
+///
+/// # References
+/// gethostbyname(3), `struct hostent`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostEntry {
     /// The official name.
@@ -19,6 +22,9 @@ pub struct HostEntry {
 }
 
 /// A host and a service by their names, as [`super::getnameinfo`] answers.
+///
+/// # References
+/// getnameinfo(3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NameInfo {
     /// The host's name, or its address as text.

@@ -163,6 +163,9 @@ codes! {
 
 /// Why the resolver has no answer: the reason within [`crate::Error::Resolve`] and
 /// [`crate::Error::NoName`].
+///
+/// # References
+/// gai_strerror(3), hstrerror(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResolveError {

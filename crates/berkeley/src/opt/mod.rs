@@ -71,6 +71,9 @@ pub(crate) const VALUE_BYTES_INLINE: usize = 512;
 pub(crate) const VALUE_BYTES_SMALL: usize = 32;
 
 /// A socket option: where it lives and what its value is.
+///
+/// # References
+/// getsockopt(2).
 pub trait SockOpt {
     /// The level, such as `SOL_SOCKET`.
     const LEVEL: Level;
@@ -83,6 +86,9 @@ pub trait SockOpt {
 }
 
 /// An option that can be read.
+///
+/// # References
+/// getsockopt(2).
 pub trait GetOpt: SockOpt {
     /// Bytes that the kernel is offered for the value. Up to 512 are on the stack.
     const BYTES: usize;
@@ -95,12 +101,18 @@ pub trait GetOpt: SockOpt {
 }
 
 /// An option that can be set.
+///
+/// # References
+/// setsockopt(2).
 pub trait SetOpt: SockOpt {
     /// The value as the kernel wants it.
     fn encode(value: Self::Value) -> impl AsRef<[u8]>;
 }
 
 /// An option of this module as plain data: to list them, or to find one by its name.
+///
+/// # References
+/// socket(7), ip(7), ipv6(7), tcp(7), udp(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Described {
     /// The name in C, such as `"TCP_NODELAY"`.

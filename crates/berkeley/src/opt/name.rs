@@ -19,6 +19,9 @@ use crate::error::Error;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// netdevice(7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     bytes: [u8; 16],

@@ -9,6 +9,9 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 
 /// What a [`SelectorMap`] keeps of one registration.
+///
+/// # References
+/// Python's `selectors.SelectorKey`.
 #[derive(Debug)]
 pub struct SelectorKey<F, T> {
     /// The file: the map's own, or a reference.

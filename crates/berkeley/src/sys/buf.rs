@@ -38,6 +38,9 @@ mod sealed {
 /// | `&mut Vec<u8>`             | appended, no reallocation| how many bytes came               |
 ///
 /// The trait is sealed: what the kernel has written is known to be initialised only here.
+///
+/// # References
+/// recv(2).
 pub trait RecvBuf: sealed::Sealed + Send + Sized {
     /// What a receive into it answers.
     type Filled: Send;

@@ -134,6 +134,9 @@ impl Storage<'_> {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// recvmsg(2), cmsg(3).
 pub struct ControlBuf<'a> {
     storage: Storage<'a>,
     /// Bytes that the kernel wrote, at most all.

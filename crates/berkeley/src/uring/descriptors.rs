@@ -11,6 +11,9 @@ use crate::selector::Key;
 /// The ring asks at the moment of submission only, and the borrow lasts until the kernel has the
 /// operation and, with it, a hold of its own on the file. So a descriptor can be closed at any
 /// other moment: what was prepared for its key is forgotten if there is none behind it any more.
+///
+/// # References
+/// io_uring(7).
 pub trait Descriptors {
     /// The descriptor of a key, or `None` where there is none (any more).
     fn descriptor(&self, key: Key) -> Option<BorrowedFd<'_>>;

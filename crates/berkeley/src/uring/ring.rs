@@ -40,6 +40,9 @@ const HURRY_MAX: u32 = 256;
 const RECEIVES_PER_BUFFER: usize = 16;
 
 /// The sizes of a ring.
+///
+/// # References
+/// io_uring(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingOptions {
     /// Operations that go to the kernel at once; more than that take another system call. At most
@@ -62,6 +65,9 @@ impl Default for RingOptions {
 }
 
 /// The sizes of a group of buffers.
+///
+/// # References
+/// io_uring(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buffers {
     /// How many: 1 to 32,768.
@@ -74,14 +80,23 @@ pub struct Buffers {
 }
 
 /// The name of a group of buffers in its ring.
+///
+/// # References
+/// io_uring(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Group(u8);
 
 /// The name of a send that is under way in its ring.
+///
+/// # References
+/// io_uring(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SendId(u32);
 
 /// How an operation went, or goes.
+///
+/// # References
+/// io_uring(7).
 #[derive(Debug)]
 pub struct Completion {
     /// Whose operation.
@@ -93,6 +108,9 @@ pub struct Completion {
 }
 
 /// What happened to an operation. `ECANCELED` is the answer of one that was cancelled.
+///
+/// # References
+/// io_uring(7).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -118,6 +136,9 @@ struct Listener {
 }
 
 /// An io_uring. See the [module's documentation](crate::uring).
+///
+/// # References
+/// io_uring(7).
 pub struct Ring {
     engine: Engine,
     prepared: VecDeque<Prepared>,
