@@ -11,6 +11,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use super::addr::ADDR_BYTES;
 use super::check;
 use crate::addr::{Addr, AddrBuf};
 use crate::errno::Errno;
@@ -203,12 +204,15 @@ fn address_of(node: &libc::addrinfo) -> Option<Addr> {
 
 /// Asks getnameinfo(3) for the name of an address.
 pub(crate) fn name_of(addr: &Addr, flags: NameFlags) -> Result<NameInfo, ResolveError> {
-    let raw = AddrBuf::encode(addr);
+    // The C library looks for the end of a Unix socket's path without a look at the length.
+    let mut raw = AddrBuf::new();
+    raw.zeros(ADDR_BYTES);
+    raw.set_addr(addr);
     let (place, len) = raw.source();
     let mut host = [0u8; HOST_BYTES as usize];
     let mut service = [0u8; SERVICE_BYTES as usize];
-    // SAFETY: `raw` is aligned as a `sockaddr_storage` (asserted beside it) and `len` of its bytes
-    // are written; both places have the length told, which fits.
+    // SAFETY: `raw` is aligned as a `sockaddr_storage` (asserted beside it), all its bytes are
+    // written, and those behind `len` are zero; both places have the length told, which fits.
     let code = unsafe {
         libc::getnameinfo(
             place,

@@ -139,6 +139,20 @@ fn a_unix_address_is_a_service_of_this_machine() {
         (name.host, name.service),
         (gethostname().unwrap(), "/tmp/x".into())
     );
+    // Nothing in the address says where such a path ends, and there is room for 31 bytes of it.
+    let whole = "/".to_owned() + &"x".repeat(107);
+    let family = u16::try_from(Family::UNIX.raw()).unwrap().to_ne_bytes();
+    let addr = Addr::from_sockaddr(&[&family, whole.as_bytes()].concat()).unwrap();
+    match getnameinfo(&addr, NameFlags::NONE) {
+        Ok(name) => {
+            let service = name.service.into_string().unwrap();
+            assert!(
+                service.len() >= 30 && whole.starts_with(&service),
+                "{service}"
+            );
+        }
+        error => assert_eq!(reason(error), ResolveError::Gai(GaiError::OVERFLOW)),
+    }
     let odd = Addr::Other {
         family: Family::from_raw(40),
         bytes: vec![0; 14],
