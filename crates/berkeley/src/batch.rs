@@ -4,15 +4,17 @@ use std::os::fd::AsFd;
 
 use crate::addr::{Addr, AddrBuf};
 use crate::control::{Cmsg, Cmsgs};
+use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::{Hook, Hooked};
 use crate::kinds::{Kind, MsgFlags};
 use crate::msg::OutMessage;
 use crate::segment::Segments;
-use crate::socket::Socket;
+use crate::socket::{Socket, meant_for};
 use crate::sys;
 use crate::sys::control::ControlBuf;
 use crate::sys::msg::{Received, RecvHeaders, SEND_BATCH_MAX};
-use crate::wait::{Patience, Until, retry};
+use crate::wait::{Patience, Until};
 
 /// Room for a batch of received messages: data, sender and control messages of each. It is made
 /// once and used for every call, which then allocates nothing.
@@ -37,6 +39,9 @@ use crate::wait::{Patience, Until, retry};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// recvmmsg(2).
 #[derive(Debug)]
 pub struct RecvBatch {
     data: Box<[u8]>,
@@ -108,6 +113,9 @@ impl RecvBatch {
 }
 
 /// One message of a [`RecvBatch`].
+///
+/// # References
+/// recvmmsg(2), recvmsg(2).
 #[derive(Debug)]
 pub struct BatchMessage<'a> {
     data: &'a [u8],
@@ -194,38 +202,7 @@ impl Socket {
     /// sendmmsg(2).
     #[doc(alias = "sendmmsg")]
     pub fn send_batch(&self, messages: &[OutMessage<'_>], flags: MsgFlags) -> Result<usize> {
-        if self.kind() == Kind::STREAM {
-            return Err(Error::Invalid("a stream has no messages to batch".into()));
-        }
-        let mut patience = self.patience_of(flags);
-        let mut sent = 0;
-        for chunk in messages.chunks(SEND_BATCH_MAX) {
-            let mut addrs = [const { AddrBuf::new() }; SEND_BATCH_MAX];
-            for (raw, message) in addrs.iter_mut().zip(chunk) {
-                if let Some(addr) = message.addr {
-                    raw.set_addr(addr);
-                }
-            }
-            let step = retry(self.as_fd(), patience, Until::Writable, "sendmmsg", || {
-                let parts = chunk.iter().zip(&addrs).map(|(message, raw)| {
-                    let raw = message.addr.is_some().then_some(raw);
-                    (message.pieces, raw, message.control)
-                });
-                sys::msg::sendmmsg(self.as_fd(), parts, flags.raw())
-            });
-            match step {
-                Ok(count) => sent += count,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_told_next_time) => return Ok(sent),
-            }
-            if sent % SEND_BATCH_MAX != 0 {
-                return Ok(sent);
-            }
-            if matches!(patience, Patience::Until(_)) {
-                patience = Patience::None;
-            }
-        }
-        Ok(sent)
+        self.plain().send_batch(messages, flags)
     }
 
     /// Receives the messages that are there, as many as the batch has room for, and answers how
@@ -240,6 +217,70 @@ impl Socket {
     /// comes.
     #[doc(alias = "recvmmsg")]
     pub fn recv_batch(&self, batch: &mut RecvBatch, flags: MsgFlags) -> Result<usize> {
+        self.plain().recv_batch(batch, flags)
+    }
+}
+
+/// The calls of [`Socket`] of the same names.
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::send_batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_batch(&self, messages: &[OutMessage<'_>], flags: MsgFlags) -> Result<usize> {
+        if self.socket.kind() == Kind::STREAM {
+            return Err(Error::Invalid("a stream has no messages to batch".into()));
+        }
+        // Up to one that would be cut.
+        let is_long = |message: &OutMessage<'_>| self.socket.has_too_many(message.pieces);
+        let messages = match messages.iter().position(is_long) {
+            Some(0) => return Err(Error::os("sendmmsg", Errno::EMSGSIZE)),
+            Some(count) => messages.get(..count).unwrap_or(messages),
+            None => messages,
+        };
+        let fd = self.socket.as_fd();
+        let mut flags = flags;
+        let mut sent = 0;
+        for chunk in messages.chunks(SEND_BATCH_MAX) {
+            let mut addrs = [const { AddrBuf::new() }; SEND_BATCH_MAX];
+            for (raw, message) in addrs.iter_mut().zip(chunk) {
+                if let Some(addr) = message.addr {
+                    raw.set_addr(addr);
+                }
+            }
+            let step = self.run(Until::Writable, "sendmmsg", flags, |flags| {
+                let parts = chunk.iter().zip(&addrs).map(|(message, raw)| {
+                    let raw = message.addr.is_some().then_some(raw);
+                    (message.pieces, raw, message.control)
+                });
+                sys::msg::sendmmsg(fd, parts, flags)
+            });
+            match step {
+                Ok(count) => sent += count,
+                Err(error) if sent == 0 => {
+                    return Err(match (chunk.first().and_then(|first| first.addr), &addrs) {
+                        (Some(_), [raw, ..]) => meant_for(raw, error),
+                        (None, _) => error,
+                    });
+                }
+                Err(_told_next_time) => return Ok(sent),
+            }
+            if sent % SEND_BATCH_MAX != 0 {
+                return Ok(sent);
+            }
+            // Where there is a limit, only the first datagrams are waited for.
+            if matches!(self.patience(flags), Patience::Until(_)) {
+                flags |= MsgFlags::DONTWAIT;
+            }
+        }
+        Ok(sent)
+    }
+
+    /// [`Socket::recv_batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_batch(&self, batch: &mut RecvBatch, flags: MsgFlags) -> Result<usize> {
         batch.clear();
         let RecvBatch {
             data,
@@ -249,17 +290,15 @@ impl Socket {
             headers,
             count,
         } = batch;
-        let fd = self.as_fd();
-        let more = self.family().receive_flag();
-        *count = self
-            .plain()
-            .run(Until::Readable, "recvmmsg", flags, |flags| {
-                let buffers = data.chunks_exact_mut(*bytes_each);
-                headers.recvmmsg(fd, buffers, controls, results, flags | more)
-            })?;
+        let fd = self.socket.as_fd();
+        let more = self.socket.family().receive_flag();
+        *count = self.run(Until::Readable, "recvmmsg", flags, |flags| {
+            let buffers = data.chunks_exact_mut(*bytes_each);
+            headers.recvmmsg(fd, buffers, controls, results, flags | more)
+        })?;
         // A datagram socket that was aborted reads as messages without data.
         let has_data = batch.messages().any(|message| !message.is_empty());
-        if !has_data && let Err(closed) = self.ended("recvmmsg") {
+        if !has_data && let Err(closed) = self.socket.ended("recvmmsg") {
             batch.clear();
             return Err(closed);
         }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::addr::{Addr, UnixAddr};
 use crate::endpoint::{Endpoint, Transport};
 use crate::error::{Error, Result};
+use crate::hook::Hook;
 use crate::kinds::{Family, Kind, Level, Protocol};
 use crate::names::Query;
 use crate::opt;
@@ -131,8 +132,8 @@ impl ConnectOptions {
     /// As [`create_connection`].
     pub fn connect_host(&self, host: &str, port: u16) -> Result<(Socket, Addr)> {
         let deadline = self.begin();
-        let addresses = self.look_up(host, port, Kind::STREAM, deadline)?;
-        self.race(Transport::Tcp, interleave(addresses), deadline)
+        let addresses = self.look_up(&(), host, port, Kind::STREAM, deadline)?;
+        self.race(&(), Transport::Tcp, interleave(addresses), deadline)
     }
 
     /// Connects to the first of some TCP addresses that answers, tried in this order.
@@ -140,20 +141,25 @@ impl ConnectOptions {
     /// # Errors
     /// As [`create_connection`]; [`Error::Invalid`] if there is none.
     pub fn connect_addresses(&self, addresses: &[Addr]) -> Result<(Socket, Addr)> {
-        self.race(Transport::Tcp, addresses.to_vec(), self.begin())
+        self.race(&(), Transport::Tcp, addresses.to_vec(), self.begin())
     }
 
-    fn connect(&self, endpoint: &Endpoint) -> Result<(Socket, Addr)> {
+    /// [`create_connection`] with a [`Hook`] around what waits: the lookup, each wait for the
+    /// attempts, and the connect of a Unix socket. A signal does not end a lookup.
+    ///
+    /// # Errors
+    /// As [`create_connection`], and what [`Hook::interrupted`] says.
+    pub fn connect_hooked<H: Hook>(&self, endpoint: &Endpoint, hook: &H) -> Result<(Socket, Addr)> {
         let deadline = self.begin();
         let transport = endpoint.transport();
         if transport.is_unix() {
-            return connect_unix(endpoint, deadline);
+            return connect_unix(hook, endpoint, deadline);
         }
         let addresses = match endpoint.host_to_call() {
-            Some((host, port)) => self.look_up(host, port, transport.kind(), deadline)?,
+            Some((host, port)) => self.look_up(hook, host, port, transport.kind(), deadline)?,
             None => endpoint.addresses(false)?,
         };
-        self.race(transport, interleave(addresses), deadline)
+        self.race(hook, transport, interleave(addresses), deadline)
     }
 
     /// The moment by which a call that begins now has to end.
@@ -165,10 +171,17 @@ impl ConnectOptions {
         }
     }
 
-    fn look_up(&self, host: &str, port: u16, kind: Kind, deadline: Deadline) -> Result<Vec<Addr>> {
+    fn look_up<H: Hook>(
+        &self,
+        hook: &H,
+        host: &str,
+        port: u16,
+        kind: Kind,
+        deadline: Deadline,
+    ) -> Result<Vec<Addr>> {
         let query = Query::host(host).port(port).family(self.family).kind(kind);
         let mut found = Vec::new();
-        for info in query.resolve_until(deadline)? {
+        for info in hook.blocking(|| query.resolve_until(deadline))? {
             if !found.contains(&info.addr) {
                 found.push(info.addr);
             }
@@ -176,8 +189,9 @@ impl ConnectOptions {
         Ok(found)
     }
 
-    fn race(
+    fn race<H: Hook>(
         &self,
+        hook: &H,
         transport: Transport,
         addresses: Vec<Addr>,
         deadline: Deadline,
@@ -186,7 +200,7 @@ impl ConnectOptions {
             return Err(Error::Invalid("there is no address to connect to".into()));
         }
         let make = |addr: &Addr| self.open(transport, addr);
-        match Race::new(&addresses, self.attempt_delay, deadline, make).run() {
+        match Race::new(hook, &addresses, self.attempt_delay, deadline, make).run() {
             Ok((socket, addr)) => {
                 socket.set_mode(Mode::Block)?;
                 Ok((socket, addr))
@@ -241,11 +255,14 @@ impl ConnectOptions {
 /// deadline came ([`Error::is_timed_out`]; an address whose turn never came is
 /// [`Error::NotTried`]), else that one reason; [`Error::Resolve`] for an unknown host;
 /// [`Error::TimedOut`] when the deadline came while the name was looked up.
+///
+/// # References
+/// RFC 8305; Python's `socket.create_connection`.
 pub fn create_connection(
     endpoint: &Endpoint,
     options: impl Into<ConnectOptions>,
 ) -> Result<(Socket, Addr)> {
-    options.into().connect(endpoint)
+    options.into().connect_hooked(endpoint, &())
 }
 
 /// One reason stands for itself, but for a time limit, which alone would not say which address it
@@ -260,22 +277,32 @@ fn alone(mut tried: Vec<(Addr, Error)>) -> Error {
     }
 }
 
-fn connect_unix(endpoint: &Endpoint, deadline: Deadline) -> Result<(Socket, Addr)> {
+fn connect_unix<H: Hook>(
+    hook: &H,
+    endpoint: &Endpoint,
+    deadline: Deadline,
+) -> Result<(Socket, Addr)> {
     let mut tried = Vec::new();
     for addr in endpoint.addresses(false)? {
         if deadline.has_passed() {
             tried.push((addr, Error::NotTried));
             continue;
         }
-        match connect_one(endpoint.transport(), &addr, deadline) {
+        match connect_one(hook, endpoint.transport(), &addr, deadline) {
             Ok(socket) => return Ok((socket, addr)),
+            Err(error @ Error::Interrupted { .. }) => return Err(error),
             Err(error) => tried.push((addr, error)),
         }
     }
     Err(alone(tried))
 }
 
-fn connect_one(transport: Transport, addr: &Addr, deadline: Deadline) -> Result<Socket> {
+fn connect_one<H: Hook>(
+    hook: &H,
+    transport: Transport,
+    addr: &Addr,
+    deadline: Deadline,
+) -> Result<Socket> {
     let socket = Socket::new(addr.family(), transport.kind(), Protocol::DEFAULT)?;
     if transport == Transport::UnixDgram {
         socket.bind(&Addr::Unix(UnixAddr::unnamed()))?;
@@ -286,7 +313,7 @@ fn connect_one(transport: Transport, addr: &Addr, deadline: Deadline) -> Result<
         }
         socket.set_mode(Mode::Within(left))?;
     }
-    socket.connect(addr)?;
+    socket.with_hook(hook).connect(addr)?;
     socket.set_mode(Mode::Block)?;
     Ok(socket)
 }

@@ -24,7 +24,9 @@ fn release(socket: Socket, name: &str, inet: bool, kind: Kind, listens: bool) ->
         && socket.get(opt::Listening)? == listens;
     if !fits {
         let kind = socket.kind();
-        return Err(Error::Invalid(format!("{family:?}, {kind:?} is no {name}")));
+        return Err(Error::Invalid(format!(
+            "a socket of {family}, {kind} is no {name}"
+        )));
     }
     if matches!(socket.mode(), Mode::Within(_)) {
         socket.set_mode(Mode::Block)?;

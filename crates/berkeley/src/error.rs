@@ -5,7 +5,7 @@ use std::io;
 
 use crate::addr::Addr;
 use crate::errno::Errno;
-use crate::kinds::Family;
+use crate::kinds::{Family, Kind, Protocol};
 use crate::names::ResolveError;
 
 /// The result of a socket call.
@@ -16,6 +16,9 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 /// Three things are kept apart that an [`io::Error`] mixes: the kernel's answer ([`Error::Os`]),
 /// the end of the caller's own time limit ([`Error::TimedOut`], which is not `ETIMEDOUT`), and
 /// a use that this library refuses before the kernel is asked ([`Error::Invalid`]).
+///
+/// # References
+/// errno(3).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -75,6 +78,18 @@ pub enum Error {
     /// This kernel has no sockets of the family (`EAFNOSUPPORT`): it was built without it, or its
     /// module is not there.
     UnsupportedFamily(Family),
+    /// The kernel made no such socket: it has none of the type or protocol
+    /// (`ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`), or not for this process (`EPERM`, `EACCES`).
+    NotMade {
+        /// The family that was asked for.
+        family: Family,
+        /// The type.
+        kind: Kind,
+        /// The protocol.
+        protocol: Protocol,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// This build or this kernel cannot do what was asked for.
     Unsupported(String),
 }
@@ -109,7 +124,7 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Os { errno, .. } => Some(*errno),
+            Self::Os { errno, .. } | Self::NotMade { errno, .. } => Some(*errno),
             Self::Closed { .. } => Some(Errno::EBADF),
             Self::Interrupted { .. } => Some(Errno::EINTR),
             Self::Partial { cause, .. } => cause.errno(),
@@ -187,7 +202,19 @@ impl fmt::Display for Error {
             Self::Resolve { host, reason } => write!(f, "no address for {host:?}: {reason}"),
             Self::NoName { addr, reason } => write!(f, "no name for {addr}: {reason}"),
             Self::UnsupportedFamily(family) => {
-                write!(f, "this kernel has no {family:?}: {}", Errno::EAFNOSUPPORT)
+                write!(f, "this kernel has no {family}: {}", Errno::EAFNOSUPPORT)
+            }
+            Self::NotMade {
+                family,
+                kind,
+                protocol,
+                errno,
+            } => {
+                write!(f, "socket {family} {kind}")?;
+                if *protocol != Protocol::DEFAULT {
+                    write!(f, " protocol {}", protocol.raw())?;
+                }
+                write!(f, ": {errno}")
             }
             Self::Invalid(what) | Self::Unsupported(what) => f.write_str(what),
         }
@@ -204,6 +231,9 @@ impl std::error::Error for Error {
     }
 }
 
+/// The kind is that of the kernel's answer; a time limit is [`io::ErrorKind::TimedOut`].
+/// [`io::Error::raw_os_error`] has the number where the error has no address beside it, otherwise
+/// the whole [`Error`] is inside ([`io::Error::get_ref`]).
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match &error {

@@ -35,6 +35,7 @@
 //! in the buffer of somebody else, so the view refuses to read on: `cannot read from timed out
 //! object`, as in Python. A [`FileView::resumable`] one goes on instead: nothing is lost by the
 //! readers of this module, and [`std::io::BufRead::read_until`] keeps what it has; use those.
+//! [`FileView::until`] gives a view one deadline for all that is done with it.
 
 use core::fmt;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::kinds::MsgFlags;
 use crate::socket::Socket;
+use crate::wait::Deadline;
 
 mod text;
 
@@ -77,6 +79,7 @@ impl Socket {
             socket: Arc::clone(self),
             has_timed_out: false,
             is_resumable: false,
+            deadline: None,
         }
     }
 }
@@ -87,6 +90,7 @@ pub struct FileView {
     socket: Arc<Socket>,
     has_timed_out: bool,
     is_resumable: bool,
+    deadline: Option<Deadline>,
 }
 
 impl FileView {
@@ -95,6 +99,38 @@ impl FileView {
     pub const fn resumable(mut self) -> Self {
         self.is_resumable = true;
         self
+    }
+
+    /// The same with one moment by which every read and every write has to be done, whatever the
+    /// socket's mode: see [`Socket::until`]. A peer that sends a byte now and then does not
+    /// outlast it, as it does the socket's own time limit, which each read has anew.
+    ///
+    /// ```
+    /// use berkeley::{Deadline, Family, Kind, Socket};
+    /// use std::io::BufRead;
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (a, b) = Socket::pair(Family::UNIX, Kind::STREAM)?;
+    /// let deadline = Deadline::within(Duration::from_millis(20));
+    /// let mut reader = Arc::new(a).makefile().until(deadline).reader();
+    /// b.send_all(b"no end of line")?;
+    /// let error = reader.read_line(&mut String::new()).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn until(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Gives a view another deadline, or takes it away, behind a buffer too
+    /// (`reader.get_mut().set_deadline(…)`). A read that has timed out stays so.
+    pub const fn set_deadline(&mut self, deadline: Option<Deadline>) {
+        self.deadline = deadline;
     }
 
     /// The socket behind it.
@@ -162,7 +198,11 @@ impl Read for FileView {
         if self.has_timed_out {
             return Err(io::Error::other("cannot read from timed out object"));
         }
-        self.socket.recv(buf, MsgFlags::NONE).map_err(|error| {
+        let came = match self.deadline {
+            Some(deadline) => self.socket.until(deadline).recv(buf, MsgFlags::NONE),
+            None => self.socket.recv(buf, MsgFlags::NONE),
+        };
+        came.map_err(|error| {
             self.has_timed_out = error.is_timed_out() && !self.is_resumable;
             error.into()
         })
@@ -171,7 +211,10 @@ impl Read for FileView {
 
 impl Write for FileView {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        Ok(self.socket.send(data, MsgFlags::NONE)?)
+        Ok(match self.deadline {
+            Some(deadline) => self.socket.until(deadline).send(data, MsgFlags::NONE)?,
+            None => self.socket.send(data, MsgFlags::NONE)?,
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

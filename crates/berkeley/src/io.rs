@@ -7,11 +7,12 @@ use crate::addr::{self, Addr, AddrBuf, ToAddr};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hook::{Hook, Hooked};
-use crate::kinds::{AcceptFlags, MsgFlags};
-use crate::socket::{NewMode, Socket};
+use crate::kinds::{AcceptFlags, Kind, MsgFlags};
+use crate::socket::{NewMode, Socket, meant_for};
 use crate::sys;
 use crate::sys::addr::{AddrRoom, Written};
 use crate::sys::buf::{AtMost, RecvBuf, Slot};
+use crate::sys::socket::IOV_MAX;
 use crate::wait::{Deadline, Mode, Patience, Until, retry, wait_ready};
 
 impl Socket {
@@ -105,10 +106,10 @@ impl Socket {
     }
 
     /// Sends many pieces with one system call, as if they were one; answers how many bytes were
-    /// taken. At most 1,024 pieces are looked at.
+    /// taken. Of a stream, at most 1,024 pieces are looked at (`IOV_MAX`).
     ///
     /// # Errors
-    /// As [`Socket::send`].
+    /// As [`Socket::send`]; `EMSGSIZE` for a datagram of more pieces than that.
     ///
     /// # References
     /// sendmsg(2).
@@ -426,6 +427,9 @@ impl<H: Hook> Hooked<'_, H> {
     /// As there.
     #[inline]
     pub fn send_gathered(&self, pieces: &[IoSlice<'_>], flags: MsgFlags) -> Result<usize> {
+        if self.socket.has_too_many(pieces) {
+            return Err(Error::os("sendmsg", Errno::EMSGSIZE));
+        }
         let fd = self.socket.as_fd();
         self.run(Until::Writable, "sendmsg", flags, |flags| {
             sys::socket::send_gathered(fd, pieces, flags)
@@ -459,6 +463,7 @@ impl<H: Hook> Hooked<'_, H> {
         self.again(Until::Writable, "sendto", flags, errno, |flags| {
             sys::socket::sendto(fd, data, flags, raw)
         })
+        .map_err(|error| meant_for(raw, error))
     }
 
     /// [`Socket::recv`].
@@ -641,6 +646,12 @@ impl<H: Hook> Hooked<'_, H> {
 }
 
 impl Socket {
+    /// True for a message that would be cut: the kernel takes no more pieces than that.
+    #[inline(always)]
+    pub(crate) fn has_too_many(&self, pieces: &[IoSlice<'_>]) -> bool {
+        pieces.len() > IOV_MAX && self.kind() != Kind::STREAM
+    }
+
     /// What came, with its sender, where that is read out of line. Nothing from nobody may be
     /// the end.
     #[cold]
@@ -665,15 +676,51 @@ fn no_room() -> Error {
     Error::Invalid("recv: the buffer has no room".into())
 }
 
+/// As [`Socket::recv`] in the socket's mode: a time limit is [`io::ErrorKind::TimedOut`].
 impl Read for &Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.recv(buf, MsgFlags::NONE)?)
     }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Ok(self.recv_scattered(buffers, MsgFlags::NONE)?)
+    }
 }
 
+/// As [`Socket::send`] in the socket's mode; nothing is kept back, so there is nothing to flush.
 impl Write for &Socket {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         Ok(self.send(buf, MsgFlags::NONE)?)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(self.send_gathered(pieces, MsgFlags::NONE)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As for `&Socket`.
+impl Read for Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(buffers)
+    }
+}
+
+/// As for `&Socket`.
+impl Write for Socket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(pieces)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -115,6 +115,27 @@ impl Kind {
     }
 }
 
+impl core::fmt::Display for Kind {
+    /// As C names it: `SOCK_STREAM`; a number without a name is `socket type 99`.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut parts = "";
+        let mut part = |f: &mut core::fmt::Formatter<'_>, kind: Self| {
+            f.write_str(core::mem::replace(&mut parts, " | "))?;
+            match kind.name() {
+                Some(name) => write!(f, "SOCK_{name}"),
+                None => write!(f, "socket type {}", kind.raw()),
+            }
+        };
+        part(f, self.without_flags())?;
+        for flag in [Self::NONBLOCK, Self::CLOEXEC] {
+            if self.0 & flag.0 != 0 {
+                part(f, flag)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl core::ops::BitOr for Kind {
     type Output = Self;
 
@@ -239,5 +260,17 @@ mod tests {
         assert_eq!(format!("{:?}", Family::INET6), "Family::INET6");
         assert_eq!(format!("{:?}", Family::from_raw(999)), "Family(999)");
         assert_eq!(Family::from_raw(999).raw(), 999);
+    }
+
+    #[test]
+    fn families_and_types_read_as_c_names_them() {
+        assert_eq!(Family::CAN.to_string(), "AF_CAN");
+        assert_eq!(Family::DECNET.to_string(), "AF_DECnet");
+        assert_eq!(Family::from_raw(99).to_string(), "address family 99");
+        assert_eq!(Kind::STREAM.to_string(), "SOCK_STREAM");
+        let flagged = Kind::DGRAM | Kind::CLOEXEC | Kind::NONBLOCK;
+        let text = "SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC";
+        assert_eq!(flagged.to_string(), text);
+        assert_eq!(Kind::from_raw(15).to_string(), "socket type 15");
     }
 }

@@ -8,8 +8,9 @@ use crate::addr::{Addr, AddrBuf};
 use crate::control::{Cmsg, CmsgOut, Cmsgs, ControlOut, ExtendedError, Timestamps, control_space};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::{Hook, Hooked};
 use crate::kinds::MsgFlags;
-use crate::socket::Socket;
+use crate::socket::{Socket, meant_for};
 use crate::sys;
 use crate::sys::control::{ControlBuf, ControlSpace};
 use crate::sys::msg::Received;
@@ -55,6 +56,9 @@ const ERROR_BYTES: usize = 512;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// sendmsg(2).
 #[derive(Debug, Clone, Copy)]
 pub struct OutMessage<'a> {
     pub(crate) pieces: &'a [IoSlice<'a>],
@@ -63,8 +67,9 @@ pub struct OutMessage<'a> {
 }
 
 impl<'a> OutMessage<'a> {
-    /// A message with these data, to the connected peer, without control messages. At most 1,024
-    /// pieces are looked at.
+    /// A message with these data, to the connected peer, without control messages. Of a stream, at
+    /// most 1,024 pieces are looked at (`IOV_MAX`); a datagram of more is `EMSGSIZE` when it is
+    /// sent.
     #[must_use]
     pub const fn new(pieces: &'a [IoSlice<'a>]) -> Self {
         Self {
@@ -94,6 +99,9 @@ impl<'a> OutMessage<'a> {
 }
 
 /// What is known of a received message; its data are in the caller's buffers.
+///
+/// # References
+/// recvmsg(2).
 #[derive(Debug)]
 pub struct InMessage<'c, 's> {
     received: Received,
@@ -214,42 +222,7 @@ impl Socket {
     #[doc(alias = "sendmsg")]
     #[inline]
     pub fn send_message(&self, message: &OutMessage<'_>, flags: MsgFlags) -> Result<usize> {
-        match message.addr {
-            None => self.send_laid_out(message, None, flags),
-            Some(addr) => self.send_addressed(message, addr, flags),
-        }
-    }
-
-    /// Apart, so that a message without an address does not pay for the room of one.
-    #[inline(never)]
-    fn send_addressed(
-        &self,
-        message: &OutMessage<'_>,
-        addr: &Addr,
-        flags: MsgFlags,
-    ) -> Result<usize> {
-        let mut raw = AddrBuf::new();
-        raw.set_addr(addr);
-        self.send_laid_out(message, Some(&raw), flags)
-    }
-
-    #[inline]
-    fn send_laid_out(
-        &self,
-        message: &OutMessage<'_>,
-        addr: Option<&AddrBuf>,
-        flags: MsgFlags,
-    ) -> Result<usize> {
-        let (
-            fd,
-            OutMessage {
-                pieces, control, ..
-            },
-        ) = (self.as_fd(), *message);
-        self.plain()
-            .run(Until::Writable, "sendmsg", flags, |flags| {
-                sys::msg::sendmsg(fd, pieces, addr, control, flags)
-            })
+        self.plain().send_message(message, flags)
     }
 
     /// Receives a message into `buffers`, one after the other, and what came beside it into
@@ -270,36 +243,7 @@ impl Socket {
         control: &'c mut ControlBuf<'s>,
         flags: MsgFlags,
     ) -> Result<InMessage<'c, 's>> {
-        control.clear();
-        let fd = self.as_fd();
-        let more = self.family().receive_flag();
-        let first = self.plain().first(flags, |flags| {
-            sys::msg::recvmsg(fd, buffers, control, flags | more)
-        });
-        let received = match first {
-            Ok(received) => received,
-            Err(errno) => self.recv_message_again(buffers, control, flags, errno)?,
-        };
-        if received.len == 0 {
-            self.ended("recvmsg")?;
-        }
-        Ok(InMessage { received, control })
-    }
-
-    #[cold]
-    fn recv_message_again(
-        &self,
-        buffers: &mut [IoSliceMut<'_>],
-        control: &mut ControlBuf<'_>,
-        flags: MsgFlags,
-        errno: Errno,
-    ) -> Result<Received> {
-        let fd = self.as_fd();
-        let more = self.family().receive_flag();
-        self.plain()
-            .again(Until::Readable, "recvmsg", flags, errno, |flags| {
-                sys::msg::recvmsg(fd, buffers, control, flags | more)
-            })
+        self.plain().recv_message(buffers, control, flags)
     }
 
     /// Sends data with descriptors, at most [`FDS_MAX`] of them, over a Unix socket. On a stream
@@ -312,19 +256,7 @@ impl Socket {
     /// unix(7), `SCM_RIGHTS`.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<usize> {
-        if fds.len() > FDS_MAX {
-            return Err(Error::Invalid(format!(
-                "{} descriptors in one message, the most are {FDS_MAX}",
-                fds.len()
-            )));
-        }
-        let mut space = ControlSpace::<FDS_BYTES>::new();
-        let mut control = space.out();
-        if !fds.is_empty() {
-            control.push(CmsgOut::Rights(fds))?;
-        }
-        let pieces = [IoSlice::new(data)];
-        self.send_message(&OutMessage::new(&pieces).control(&control), flags)
+        self.plain().send_fds(data, fds, flags)
     }
 
     /// Receives data with descriptors from a Unix socket: owned, close-on-exec, and room for as
@@ -337,22 +269,7 @@ impl Socket {
     /// unix(7), `SCM_RIGHTS`.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn recv_fds(&self, buf: &mut [u8], flags: MsgFlags) -> Result<FdsMessage> {
-        let mut space = ControlSpace::<RECV_FDS_BYTES>::new();
-        let mut control = space.buf();
-        let mut buffers = [IoSliceMut::new(buf)];
-        let mut message = self.recv_message(&mut buffers, &mut control, flags)?;
-        let mut fds = Vec::new();
-        for item in message.control() {
-            if let Cmsg::Rights(received) = item {
-                fds.extend(received);
-            }
-        }
-        Ok(FdsMessage {
-            len: message.len(),
-            fds,
-            flags: message.flags(),
-            addr: message.addr(),
-        })
+        self.plain().recv_fds(buf, flags)
     }
 
     /// Takes the next entry off the error queue, without waiting: errors of sent packets (after
@@ -404,5 +321,140 @@ impl Socket {
         } else {
             self.patience()
         }
+    }
+}
+
+/// The calls of [`Socket`] of the same names.
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::send_message`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn send_message(&self, message: &OutMessage<'_>, flags: MsgFlags) -> Result<usize> {
+        match message.addr {
+            None => self.send_laid_out(message, None, flags),
+            Some(addr) => self.send_addressed(message, addr, flags),
+        }
+    }
+
+    /// Apart, so that a message without an address does not pay for the room of one.
+    #[inline(never)]
+    fn send_addressed(
+        &self,
+        message: &OutMessage<'_>,
+        addr: &Addr,
+        flags: MsgFlags,
+    ) -> Result<usize> {
+        let mut raw = AddrBuf::new();
+        raw.set_addr(addr);
+        self.send_laid_out(message, Some(&raw), flags)
+            .map_err(|error| meant_for(&raw, error))
+    }
+
+    #[inline(always)]
+    fn send_laid_out(
+        &self,
+        message: &OutMessage<'_>,
+        addr: Option<&AddrBuf>,
+        flags: MsgFlags,
+    ) -> Result<usize> {
+        if self.socket.has_too_many(message.pieces) {
+            return Err(Error::os("sendmsg", Errno::EMSGSIZE));
+        }
+        let (
+            fd,
+            OutMessage {
+                pieces, control, ..
+            },
+        ) = (self.socket.as_fd(), *message);
+        self.run(Until::Writable, "sendmsg", flags, |flags| {
+            sys::msg::sendmsg(fd, pieces, addr, control, flags)
+        })
+    }
+
+    /// [`Socket::recv_message`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn recv_message<'c, 's>(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        control: &'c mut ControlBuf<'s>,
+        flags: MsgFlags,
+    ) -> Result<InMessage<'c, 's>> {
+        control.clear();
+        let fd = self.socket.as_fd();
+        let more = self.socket.family().receive_flag();
+        let first = self.first(flags, |flags| {
+            sys::msg::recvmsg(fd, buffers, control, flags | more)
+        });
+        let received = match first {
+            Ok(received) => received,
+            Err(errno) => self.recv_message_again(buffers, control, flags, errno)?,
+        };
+        if received.len == 0 {
+            self.socket.ended("recvmsg")?;
+        }
+        Ok(InMessage { received, control })
+    }
+
+    #[cold]
+    fn recv_message_again(
+        self,
+        buffers: &mut [IoSliceMut<'_>],
+        control: &mut ControlBuf<'_>,
+        flags: MsgFlags,
+        errno: Errno,
+    ) -> Result<Received> {
+        let fd = self.socket.as_fd();
+        let more = self.socket.family().receive_flag();
+        self.again(Until::Readable, "recvmsg", flags, errno, |flags| {
+            sys::msg::recvmsg(fd, buffers, control, flags | more)
+        })
+    }
+
+    /// [`Socket::send_fds`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_fds(&self, data: &[u8], fds: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<usize> {
+        if fds.len() > FDS_MAX {
+            return Err(Error::Invalid(format!(
+                "{} descriptors in one message, the most are {FDS_MAX}",
+                fds.len()
+            )));
+        }
+        let mut space = ControlSpace::<FDS_BYTES>::new();
+        let mut control = space.out();
+        if !fds.is_empty() {
+            control.push(CmsgOut::Rights(fds))?;
+        }
+        let pieces = [IoSlice::new(data)];
+        self.send_message(&OutMessage::new(&pieces).control(&control), flags)
+    }
+
+    /// [`Socket::recv_fds`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_fds(&self, buf: &mut [u8], flags: MsgFlags) -> Result<FdsMessage> {
+        let mut space = ControlSpace::<RECV_FDS_BYTES>::new();
+        let mut control = space.buf();
+        let mut buffers = [IoSliceMut::new(buf)];
+        let mut message = self.recv_message(&mut buffers, &mut control, flags)?;
+        let mut fds = Vec::new();
+        for item in message.control() {
+            if let Cmsg::Rights(received) = item {
+                fds.extend(received);
+            }
+        }
+        Ok(FdsMessage {
+            len: message.len(),
+            fds,
+            flags: message.flags(),
+            addr: message.addr(),
+        })
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::addr::{Addr, AddrBuf};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::Hook;
 use crate::opt;
 use crate::socket::Socket;
 use crate::sys;
@@ -41,7 +42,8 @@ pub(crate) fn interleave(addresses: Vec<Addr>) -> Vec<Addr> {
 }
 
 /// The race: who is under way, who has failed, and when the next one starts.
-pub(crate) struct Race<'a, F> {
+pub(crate) struct Race<'a, F, H> {
+    hook: &'a H,
     addresses: &'a [Addr],
     /// Makes a socket for an address: non-blocking, bound, with its options.
     make: F,
@@ -52,14 +54,16 @@ pub(crate) struct Race<'a, F> {
     failed: Vec<(usize, Error)>,
 }
 
-impl<'a, F: FnMut(&Addr) -> Result<Socket>> Race<'a, F> {
+impl<'a, F: FnMut(&Addr) -> Result<Socket>, H: Hook> Race<'a, F, H> {
     pub(crate) const fn new(
+        hook: &'a H,
         addresses: &'a [Addr],
         delay: Duration,
         deadline: Deadline,
         make: F,
     ) -> Self {
         Self {
+            hook,
             addresses,
             make,
             delay,
@@ -151,9 +155,11 @@ impl<'a, F: FnMut(&Addr) -> Result<Socket>> Race<'a, F> {
                 (true, deadline) if next_start == Deadline::NEVER => deadline,
                 (true, deadline) => deadline.min(next_start),
             };
-            match sys::event::poll(&mut fds, until.left_ms()) {
+            let limit = until.left_ms();
+            match self.hook.blocking(|| sys::event::poll(&mut fds, limit)) {
                 Ok(0) if until.has_passed() => return Ok(None),
-                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(0) => {}
+                Err(Errno::EINTR) => self.hook.interrupted()?,
                 Ok(_) => break,
                 Err(errno) => return Err(Error::os("poll", errno)),
             }

@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kinds::MsgFlags;
 use crate::msg::InMessage;
-use crate::socket::Socket;
+use crate::socket::{Socket, meant_for};
 use crate::sys;
 use crate::sys::control::ControlSpace;
 use crate::wait::{Patience, Until, retry};
@@ -153,6 +153,10 @@ impl Socket {
             "sendmsg",
             || sys::msg::sendmsg(self.as_fd(), &pieces, cut.addr, control, cut.flags.raw()),
         )
+        .map_err(|error| match cut.addr {
+            Some(raw) => meant_for(raw, error),
+            None => error,
+        })
     }
 
     /// Receives one datagram or, on a socket with `UDP_GRO`, as many of one sender as the kernel

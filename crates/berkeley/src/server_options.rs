@@ -21,6 +21,9 @@ use crate::socket::Socket;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// Python's `socket.create_server`; socket(7), ipv6(7).
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     backlog: u32,
@@ -201,6 +204,6 @@ fn is_inet(family: Family) -> bool {
 
 fn no_reuse_port(family: Family) -> Error {
     Error::Invalid(format!(
-        "{family:?} has no SO_REUSEPORT: only internet sockets can share a port"
+        "{family} has no SO_REUSEPORT: only internet sockets can share a port"
     ))
 }

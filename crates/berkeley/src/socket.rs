@@ -1,8 +1,9 @@
 //! The socket: its life, from creation to close.
 
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::addr::{self, Addr, AddrBuf, ToAddr};
 use crate::errno::Errno;
@@ -45,7 +46,6 @@ const MODE_BLOCK: u64 = u64::MAX;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Socket {
     pub(crate) fd: OwnedFd,
     pub(crate) closed: AtomicBool,
@@ -80,8 +80,8 @@ impl Socket {
     ///
     /// # Errors
     /// [`Error::UnsupportedFamily`] for a family that this kernel lacks (`EAFNOSUPPORT`);
-    /// `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for a protocol or a type; `EACCES`, `EPERM` without
-    /// the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
+    /// [`Error::NotMade`] with `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for a protocol or a type, with
+    /// `EACCES`, `EPERM` without the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
     ///
     /// # References
     /// socket(2).
@@ -102,7 +102,7 @@ impl Socket {
         lease::prepare();
         let kind = kind.without_flags();
         let fd = sys::socket::socket(family.raw(), kind_with_mode(kind, mode), protocol.raw())
-            .map_err(|errno| not_made("socket", family, errno))?;
+            .map_err(|errno| not_made("socket", (family, kind, protocol), errno))?;
         Ok(Self::from_parts(fd, mode, family, kind, protocol))
     }
 
@@ -117,7 +117,7 @@ impl Socket {
         lease::prepare();
         let (kind, mode) = kind_and_mode(kind);
         let (a, b) = sys::socket::socketpair(family.raw(), kind_with_mode(kind, mode), 0)
-            .map_err(|errno| not_made("socketpair", family, errno))?;
+            .map_err(|errno| not_made("socketpair", (family, kind, Protocol::DEFAULT), errno))?;
         let own = |fd| Self::from_parts(fd, mode, family, kind, Protocol::DEFAULT);
         Ok((own(a), own(b)))
     }
@@ -341,12 +341,34 @@ pub(crate) fn about(raw: &AddrBuf, error: Error) -> Error {
     }
 }
 
-/// Why there is no socket: a family that the kernel lacks is told by its name.
-fn not_made(call: &'static str, family: Family, errno: Errno) -> Error {
+/// The same where data were meant for the address. A full socket is told as it is, for that is no
+/// matter of the address, and costs no allocation.
+#[cold]
+pub(crate) fn meant_for(raw: &AddrBuf, error: Error) -> Error {
+    if error.is_would_block() {
+        return error;
+    }
+    about(raw, error)
+}
+
+/// Why there is no socket: what the kernel lacks or forbids is told by its name.
+fn not_made(
+    call: &'static str,
+    (family, kind, protocol): (Family, Kind, Protocol),
+    errno: Errno,
+) -> Error {
     if errno == Errno::EAFNOSUPPORT {
         Error::UnsupportedFamily(family)
-    } else {
+    } else if errno.is_exhaustion() {
+        // No matter of what was asked for.
         Error::os(call, errno)
+    } else {
+        Error::NotMade {
+            family,
+            kind,
+            protocol,
+            errno,
+        }
     }
 }
 
@@ -438,6 +460,19 @@ impl Mode {
     #[doc(alias = "setdefaulttimeout")]
     pub fn set_for_new_sockets(self) {
         MODE_FOR_NEW.store(mode_to_raw(self), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("fd", &self.fd.as_raw_fd())
+            .field("family", &self.family())
+            .field("kind", &self.kind())
+            .field("protocol", &self.protocol())
+            .field("mode", &self.mode())
+            .field("is_closed", &self.is_closed())
+            .finish()
     }
 }
 

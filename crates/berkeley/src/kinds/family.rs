@@ -1,6 +1,7 @@
 //! Address families.
 
 use core::ffi::c_int;
+use core::fmt;
 
 open_newtype! {
     /// An address family (`AF_*`), address_families(7).
@@ -100,6 +101,17 @@ open_newtype! {
         XDP = libc::AF_XDP;
         /// Management component transport, between parts of a machine.
         MCTP = 45;
+    }
+}
+
+impl fmt::Display for Family {
+    /// As C names it: `AF_CAN`; a number without a name is `address family 99`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some("DECNET") => f.write_str("AF_DECnet"),
+            Some(name) => write!(f, "AF_{name}"),
+            None => write!(f, "address family {}", self.raw()),
+        }
     }
 }
 

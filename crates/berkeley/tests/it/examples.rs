@@ -87,14 +87,24 @@ fn packet_capture_sees_what_passes_the_loopback() {
     assert_says_or_skips(said, "captured \"a datagram that will be seen\"");
 }
 
-#[test]
-fn can_receives_the_frame_that_it_sends() {
-    let said = run("can", &[]);
-    if let Some(missing) = said.as_ref().filter(|said| said.contains("no Family::CAN")) {
+/// What an example says where it runs, or that the kernel has no CAN, in words.
+fn assert_says_or_has_no_can(said: Option<String>, expected: &str) {
+    if let Some(missing) = said.as_ref().filter(|said| said.contains("no AF_CAN")) {
         let errno = berkeley::Errno::EAFNOSUPPORT.to_string();
         assert!(missing.contains(&errno), "{missing}");
     }
-    assert_says_or_skips(said, "received 0x123 from ");
+    assert_says_or_skips(said, expected);
+}
+
+#[test]
+fn can_receives_the_frame_that_it_sends() {
+    assert_says_or_has_no_can(run("can", &[]), "received 0x123 from ");
+}
+
+#[test]
+fn can_bcm_tells_when_the_frames_change_that_the_kernel_sends() {
+    let said = "0x123 changed to one\n0x123 changed to two\n";
+    assert_says_or_has_no_can(run("can_bcm", &[]), said);
 }
 
 #[test]

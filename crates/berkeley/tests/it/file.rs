@@ -1,13 +1,15 @@
 //! Sockets as files.
 
-use std::io::{BufRead, ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use berkeley::file::{Newline, TextReader, TextWriter, Utf8};
-use berkeley::{Kind, Mode, Socket};
+use berkeley::{Deadline, Kind, Mode, Socket};
 
-use crate::support::{receive, unix_pair};
+use crate::support::{PATIENCE, assert_takes, is_nonblocking, receive, unix_pair};
+
+const LIMIT: Duration = Duration::from_millis(50);
 
 fn pair() -> (Arc<Socket>, Socket) {
     let (a, b) = unix_pair(Kind::STREAM);
@@ -184,4 +186,49 @@ fn an_unbuffered_view_is_one_call_each() {
     let mut buf = [0; 2];
     assert_eq!(view.read(&mut buf).unwrap(), 2);
     assert!(Arc::ptr_eq(view.socket(), &socket));
+}
+
+#[test]
+fn a_deadline_of_a_view_bounds_all_its_reads_and_writes_together() {
+    for mode in [Mode::Block, Mode::NonBlock, Mode::Within(PATIENCE)] {
+        let (socket, peer) = pair();
+        socket.set_mode(mode).unwrap();
+        assert_takes(LIMIT, || {
+            let mut view = socket.makefile().until(Deadline::within(LIMIT));
+            peer.send_all(b"half a").unwrap();
+            let mut lines = Read::by_ref(&mut view).take(100);
+            let error = lines.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            assert!(view.has_timed_out());
+            let error = view.write_all(&[0; 1 << 22]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        });
+        assert_eq!(is_nonblocking(&socket), mode != Mode::Block, "as it was");
+    }
+    let (socket, peer) = pair();
+    let mut reader = socket.makefile().until(Deadline::within(LIMIT)).reader();
+    reader.get_mut().set_deadline(None);
+    peer.send_all(b"x").unwrap();
+    reader.read_exact(&mut [0]).unwrap();
+}
+
+#[test]
+fn a_socket_is_a_reader_and_a_writer_by_value_too() {
+    fn exchange(mut from: impl Write, mut to: impl Read) -> Vec<u8> {
+        let pieces = [IoSlice::new(b"one "), IoSlice::new(b"two")];
+        assert_eq!(from.write_vectored(&pieces).unwrap(), 7);
+        from.flush().unwrap();
+        drop(from);
+        let (mut a, mut b) = ([0; 2], [0; 3]);
+        let mut buffers = [IoSliceMut::new(&mut a), IoSliceMut::new(&mut b)];
+        assert_eq!(to.read_vectored(&mut buffers).unwrap(), 5);
+        let mut all = [&a[..], &b].concat();
+        to.read_to_end(&mut all).unwrap();
+        all
+    }
+    let (a, b) = unix_pair(Kind::STREAM);
+    assert_eq!(exchange(a, b), b"one two");
+    let (a, b) = unix_pair(Kind::STREAM);
+    let written = std::io::copy(&mut &b"copied"[..], &mut &a).unwrap();
+    assert_eq!((written, receive(&b)), (6, b"copied".to_vec()));
 }

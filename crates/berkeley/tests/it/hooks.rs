@@ -1,12 +1,15 @@
 //! Hooks around calls, and deadlines given to calls.
 
 use std::cell::{Cell, RefCell};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use berkeley::{
-    Deadline, Error, Hook, Kind, Level, Mode, MsgFlags, Readiness, Result, Socket, SocketRef, opt,
+    ConnectOptions, ControlBuf, ControlSpace, Deadline, Endpoint, Error, Family, Hook, Kind, Level,
+    Mode, MsgFlags, OutMessage, Readiness, RecvBatch, Result, Socket, SocketRef, Transport, opt,
 };
 
 use crate::support::{
@@ -88,6 +91,116 @@ fn every_call_goes_through_its_hook() {
     let answer = hooked.call(Readiness::Writable, "mine", |_fd| Ok(7));
     assert_eq!(answer.unwrap(), 7);
     counted(1);
+}
+
+#[test]
+fn messages_batches_and_descriptors_go_through_the_hook() {
+    let hook = Watcher::new(0);
+    let counted = |calls: usize| assert_eq!(hook.calls.replace(0), calls);
+    let (socket, addr) = udp();
+    let hooked = socket.with_hook(&hook);
+    let pieces = [IoSlice::new(b"ab"), IoSlice::new(b"c")];
+    let message = OutMessage::new(&pieces).to(&addr);
+    let none = MsgFlags::NONE;
+    assert_eq!(hooked.send_message(&message, none).unwrap(), 3);
+    assert_eq!(hooked.send_batch(&[message; 40], none).unwrap(), 40);
+    counted(3);
+    let (mut room, mut buf) = (ControlSpace::<64>::new(), [0; 8]);
+    let mut control = room.buf();
+    let came = hooked
+        .recv_message(&mut [IoSliceMut::new(&mut buf)], &mut control, none)
+        .unwrap();
+    assert_eq!((came.len(), came.addr()), (3, Some(addr)));
+    assert_eq!(
+        hooked
+            .recv_batch(&mut RecvBatch::new(50, 8, 0), none)
+            .unwrap(),
+        40
+    );
+    counted(2);
+    let (a, b) = unix_pair(Kind::STREAM);
+    a.with_hook(&hook)
+        .send_fds(b"x", &[a.as_fd()], none)
+        .unwrap();
+    let came = b.with_hook(&hook).recv_fds(&mut buf, none).unwrap();
+    assert_eq!((came.len, came.fds.len()), (1, 1));
+    counted(2);
+}
+
+#[test]
+fn a_deadline_ends_messages_and_batches_of_every_mode_in_time() {
+    let none = MsgFlags::NONE;
+    let (a, _b) = unix_pair(Kind::DGRAM);
+    let filler = [0; 1 << 10];
+    a.set_mode(Mode::NonBlock).unwrap();
+    while a.send(&filler, none).is_ok() {}
+    let pieces = [IoSlice::new(&filler)];
+    let message = OutMessage::new(&pieces);
+    for mode in [Mode::Block, Mode::NonBlock, Mode::Within(PATIENCE)] {
+        a.set_mode(mode).unwrap();
+        let soon = || a.until(Deadline::within(LIMIT));
+        let mut control = ControlBuf::with_capacity(64);
+        assert_takes(LIMIT, || {
+            let mut buf = [0; 8];
+            let mut buffers = [IoSliceMut::new(&mut buf)];
+            assert_timed_out(soon().recv_message(&mut buffers, &mut control, none));
+        });
+        assert_takes(LIMIT, || {
+            assert_timed_out(soon().recv_batch(&mut RecvBatch::new(4, 8, 0), none));
+        });
+        assert_takes(LIMIT, || assert_timed_out(soon().recv_fds(&mut [0], none)));
+        assert_takes(LIMIT, || {
+            assert_timed_out(soon().send_message(&message, none))
+        });
+        assert_takes(LIMIT, || {
+            assert_timed_out(soon().send_batch(&[message; 3], none))
+        });
+        assert_takes(LIMIT, || {
+            assert_timed_out(soon().send_fds(&filler, &[a.as_fd()], none));
+        });
+        assert_eq!(is_nonblocking(&a), mode != Mode::Block, "as it was");
+    }
+}
+
+#[test]
+fn a_batch_of_a_deadline_sends_what_goes_and_waits_for_no_more() {
+    let (a, b) = unix_pair(Kind::DGRAM);
+    let pieces = [IoSlice::new(&[7; 512])];
+    let messages = vec![OutMessage::new(&pieces); 5000];
+    let sent = a
+        .until(Deadline::within(PATIENCE))
+        .send_batch(&messages, MsgFlags::NONE);
+    let sent = sent.unwrap();
+    assert!((1..5000).contains(&sent), "{sent}");
+    for _message in 0..sent {
+        assert_eq!(b.recv(&mut [0; 512], MsgFlags::DONTWAIT).unwrap(), 512);
+    }
+}
+
+#[test]
+fn a_connection_by_name_waits_in_its_hook_and_ends_when_that_says_so() {
+    let (_server, addr) = listener(1);
+    let endpoint: Endpoint = format!("localhost:{}", addr.port().unwrap())
+        .parse()
+        .unwrap();
+    let hook = Watcher::new(0);
+    let options = ConnectOptions::new().family(Family::INET);
+    let (socket, reached) = options.connect_hooked(&endpoint, &hook).unwrap();
+    assert_eq!(socket.peer_addr().unwrap(), Some(reached));
+    assert!(hook.calls.get() > 0, "the lookup at least");
+
+    let (_full, full_addr) = listener(0);
+    tcp().connect(&full_addr).unwrap();
+    let full: Endpoint = full_addr.to_string().parse().unwrap();
+    let result =
+        stormed(|| ConnectOptions::from(Deadline::NEVER).connect_hooked(&full, &Watcher::new(2)));
+    assert_interrupted(result);
+
+    let (_full, full_addr) = unix_listener(Kind::STREAM, 0);
+    unix(Kind::STREAM).connect(&full_addr).unwrap();
+    let full = Endpoint::from_addr(Transport::Unix, &full_addr).unwrap();
+    let soon = ConnectOptions::from(Deadline::within(PATIENCE));
+    assert_interrupted(stormed(|| soon.connect_hooked(&full, &Watcher::new(2))));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use berkeley::selector::{Backend, Interest};
 use berkeley::{
-    Addr, Errno, Error, Family, Kind, Mode, MsgFlags, Protocol, Shutdown, Socket, Waker, opt,
-    resolve,
+    Addr, Errno, Error, Family, Kind, Mode, MsgFlags, OutMessage, Protocol, Shutdown, Socket,
+    UnixAddr, Waker, opt, resolve,
 };
 
 use crate::support::{
@@ -96,6 +96,27 @@ fn more_pieces_than_one_call_takes_are_no_error() {
     assert_eq!(a.send_gathered(&pieces, MsgFlags::NONE).unwrap(), 1024);
     a.shutdown(Shutdown::WRITE).unwrap();
     assert_eq!(drain(&b), 1024);
+}
+
+#[test]
+fn a_datagram_of_more_pieces_than_one_call_takes_is_refused_and_not_cut() {
+    let (a, b) = unix_pair(Kind::DGRAM);
+    let pieces = [IoSlice::new(b"x"); 1025];
+    let (long, fits) = (OutMessage::new(&pieces), OutMessage::new(&pieces[..1024]));
+    let none = MsgFlags::NONE;
+    for error in [
+        a.send_gathered(&pieces, none).unwrap_err(),
+        a.send_message(&long, none).unwrap_err(),
+        a.send_batch(&[long, fits], none).unwrap_err(),
+    ] {
+        assert_eq!(error.errno(), Some(Errno::EMSGSIZE), "{error}");
+    }
+    assert_eq!(a.send_batch(&[fits, long, fits], none).unwrap(), 1);
+    assert_eq!(a.send_gathered(&pieces[..1024], none).unwrap(), 1024);
+    for _datagram in 0..2 {
+        assert_eq!(b.recv(&mut [0; 2000], MsgFlags::DONTWAIT).unwrap(), 1024);
+    }
+    assert!(b.recv(&mut [0], MsgFlags::DONTWAIT).is_err());
 }
 
 #[test]
@@ -392,8 +413,40 @@ fn a_family_that_the_kernel_lacks_is_unsupported() {
             "{error:?}"
         );
         assert_eq!(error.errno(), Some(Errno::EAFNOSUPPORT));
-        assert!(error.to_string().contains("Family(200)"), "{error}");
+        assert!(
+            error.to_string().contains("no address family 200:"),
+            "{error}"
+        );
     }
+    let gone = Socket::new(Family::IPX, Kind::DGRAM, Protocol::DEFAULT).unwrap_err();
+    assert!(gone.to_string().contains("no AF_IPX:"), "{gone}");
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_is_told_by_its_type_and_protocol() {
+    let error = Socket::new(Family::INET, Kind::STREAM, Protocol::UDP).unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::EPROTONOSUPPORT));
+    let text = "socket AF_INET SOCK_STREAM protocol 17: protocol not supported";
+    assert_eq!(error.to_string(), text);
+    let error = Socket::pair(Family::INET, Kind::RDM).unwrap_err();
+    let text = "socket AF_INET SOCK_RDM: socket type not supported";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn a_message_that_cannot_be_sent_is_told_with_its_address() {
+    let socket = Socket::new(Family::UNIX, Kind::DGRAM, Protocol::DEFAULT).unwrap();
+    let nobody = UnixAddr::path("/nonexistent/socket").unwrap();
+    let none = MsgFlags::NONE;
+    let error = socket.send_to(b"x", none, &nobody).unwrap_err().to_string();
+    let reason = "/nonexistent/socket: no such file or directory";
+    assert_eq!(error, format!("sendto {reason}"));
+    let (pieces, nobody) = ([IoSlice::new(b"x")], Addr::from(nobody));
+    let message = OutMessage::new(&pieces).to(&nobody);
+    let error = socket.send_message(&message, none).unwrap_err().to_string();
+    assert_eq!(error, format!("sendmsg {reason}"));
+    let error = socket.send_batch(&[message], none).unwrap_err().to_string();
+    assert_eq!(error, format!("sendmmsg {reason}"));
 }
 
 #[test]
