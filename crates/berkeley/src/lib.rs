@@ -1,29 +1,36 @@
 //! The whole Berkeley socket interface, safe.
 //!
-//! - [`Socket`]: one owned socket of any [`Family`] and [`Kind`]: create, bind, listen, accept,
-//!   connect, send, receive, shut down, close; blocking, non-blocking or with a time limit
-//!   ([`Mode`]).
-//! - [`SocketRef`]: the same calls on a socket that belongs to something else, such as one of the
-//!   standard library. [`Hook`]: the same calls with something done around each wait.
-//! - [`Addr`]: addresses of every family, read and written as bytes and as text ([`ToAddr`]: what
-//!   calls take for one); [`Endpoint`]: where to listen or connect, as people write it.
-//! - [`OutMessage`], [`InMessage`]: whole messages with control messages by type ([`CmsgOut`],
-//!   [`Cmsg`]), descriptors among them; [`RecvBatch`]: many with one call; [`ZeroCopySender`].
-//! - [`opt`]: socket options by type, and raw ones beside them.
-//! - [`create_servers`], [`create_connection`]: both ends of a conversation in one call, with
-//!   [`ServerOptions`] and [`ConnectOptions`].
-//! - [`can`]: frames of CAN, the broadcast manager's messages, J1939's reports; [`tipc`]: which
-//!   services there are in a cluster.
-//! - [`names`], [`interfaces`], [`inet`]: hosts, services and protocols by name, the machine's
-//!   interfaces, addresses as text.
-//! - [`mod@file`]: a socket as a file, by bytes and lines; [`Socket::sendfile`] and [`Splicer`]:
-//!   files sent and received by the kernel.
-//! - [`selector`]: which of many sockets are ready, by `select`, `poll`, `epoll` or `io-uring`,
-//!   under one contract; [`mod@select`]: the same calls bare.
-//! - [`uring`]: operations that the kernel completes, by io_uring.
+//! ```
+//! use berkeley::{MsgFlags, ServerOptions, create_connection, ConnectOptions};
+//! use std::time::Duration;
 //!
-//! Chapters for those who know sockets already: [`coming_from_python`] and [`coming_from_c`], with
-//! each name of theirs and what it is here.
+//! # fn main() -> berkeley::Result<()> {
+//! let server = &ServerOptions::new().servers(&"localhost:0".parse()?)?[0];
+//! let options = ConnectOptions::new().timeout(Duration::from_secs(5));
+//! let (client, _addr) = create_connection(server.endpoint(), &options)?;
+//! client.send_all(b"hello")?;
+//!
+//! let (peer, _addr) = server.socket().accept()?;
+//! let mut buf = [0; 16];
+//! let len = peer.recv(&mut buf, MsgFlags::NONE)?;
+//! assert_eq!(&buf[..len], b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to begin
+//!
+//! 1. [`Socket`]: create, bind, listen, accept, connect, send, receive, shut down, close. [`Mode`]
+//!    says how its calls wait, [`Error`] what can go wrong.
+//! 2. [`create_connection`] and [`create_servers`]: both ends of a conversation in one call, from
+//!    an [`Endpoint`] as people write it.
+//! 3. If you know sockets already: [`coming_from_python`] and [`coming_from_c`] have each name of
+//!    theirs and what it is here.
+//! 4. `examples/`: a program for each one that Python's documentation shows, and more.
+//!
+#![doc = include_str!("../docs/where.md")]
+//!
+//! # What it leaves alone
 //!
 //! This crate knows nothing of threads (but for a lookup with a deadline,
 //! [`names::lookup_until`]), buffers or protocols. It is the one place of the project
