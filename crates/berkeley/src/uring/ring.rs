@@ -30,10 +30,11 @@ pub const PIECES_MAX: usize = 1024;
 /// them may give them back in another thread.
 const STARVED_WAIT_MS_MAX: u64 = 10;
 
-/// Pieces of work that the kernel does at most in one call (since Linux 6.13), unless it is asked
-/// to wait for more; and what it is asked for where there seems to be more. Otherwise what can be
-/// done at once, such as a poll of what is ready, would come before all that waits for its turn.
+/// Completions after a wait that hint at more that is due: since Linux 6.13 the kernel does at most
+/// twenty pieces of work in one call, unless it is asked to wait for more.
 const WORK_MAX: usize = 16;
+
+/// What it is asked for then.
 const HURRY_MAX: u32 = 256;
 
 /// Receives that go on for each buffer that comes back, where they share it.
@@ -477,11 +478,6 @@ impl Ring {
             self.engine
                 .submit(&mut self.prepared, fds, waker, limit, lost)
                 .map_err(|errno| Error::os("io_uring_enter", errno))?;
-            if self.engine.completions() >= WORK_MAX {
-                self.engine
-                    .hurry(HURRY_MAX)
-                    .map_err(|errno| Error::os("io_uring_enter", errno))?;
-            }
             if limit == Some(Duration::ZERO) || self.engine.has_completions() {
                 return Ok(());
             }
@@ -493,6 +489,22 @@ impl Ring {
                 limit = Some(left);
             }
         }
+    }
+
+    /// Lets the kernel do more of what is due, where a wait has brought much. Without it what can be
+    /// done at once when it is submitted, such as a poll of what is ready, comes before what waits
+    /// for its turn. It costs a call, and buffers for all that comes.
+    ///
+    /// # Errors
+    /// As [`Ring::wait`].
+    pub fn hurry(&mut self) -> Result<()> {
+        self.check_thread()?;
+        if self.engine.completions() < WORK_MAX {
+            return Ok(());
+        }
+        self.engine
+            .hurry(HURRY_MAX)
+            .map_err(|errno| Error::os("io_uring_enter", errno))
     }
 
     /// Lets as many receives go on as there are buffers for; answers how long may be waited.

@@ -184,7 +184,10 @@ impl Completion {
     }
 
     /// Begins the operations that sources still want at the end of a turn.
-    fn begin(&mut self, slots: &mut Slots) {
+    ///
+    /// Answers whether streams are polled, of which those that are ready come at once.
+    fn begin(&mut self, slots: &mut Slots) -> bool {
+        let mut polls_streams = false;
         for token in self.fresh.drain(..) {
             let Some(source) = slots.get_mut(token) else {
                 continue;
@@ -197,10 +200,12 @@ impl Completion {
                     self.ring.receive(token.key(), self.group);
                 } else {
                     self.ring.poll_once(token.key(), interest);
+                    polls_streams |= source.marks.is_polled();
                 }
                 source.watched = wanted;
             }
         }
+        polls_streams
     }
 
     /// Moves what is parked for a paused connection out of the ring's buffers: it may be long.
@@ -296,8 +301,11 @@ impl Reactor {
             return Ok(());
         };
         driver.is_entered = true;
-        driver.begin(&mut self.slots);
+        let polls_streams = driver.begin(&mut self.slots);
         driver.ring.wait(&self.slots, limit)?;
+        if polls_streams {
+            driver.ring.hurry()?;
+        }
         for _ in 0..driver.waiting.len() {
             self.unpark(handler);
         }
