@@ -127,7 +127,7 @@ impl Socket {
     /// # References
     /// sendto(2).
     #[doc(alias = "sendto")]
-    #[inline]
+    #[inline(always)]
     pub fn send_to(&self, data: &[u8], flags: MsgFlags, addr: impl ToAddr) -> Result<usize> {
         self.plain().send_to(data, flags, addr)
     }
