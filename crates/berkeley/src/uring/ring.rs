@@ -394,6 +394,7 @@ impl Ring {
     /// Ends a send of this key. A part of it may have been taken, which the completion tells.
     pub fn cancel_send(&mut self, key: Key, send: SendId) {
         if self.engine.is_sending(send.0, key) {
+            self.engine.cancel_send(send.0);
             self.cancel(tag::join(Tag::Send, 0, u64::from(send.0)));
         }
     }
@@ -491,9 +492,9 @@ impl Ring {
         }
     }
 
-    /// Lets the kernel do more of what is due, where a wait has brought much. Without it what can be
-    /// done at once when it is submitted, such as a poll of what is ready, comes before what waits
-    /// for its turn. It costs a call, and buffers for all that comes.
+    /// Lets the kernel do more of what is due, where a wait has brought much. Without it what can
+    /// be done at once when it is submitted, such as a poll of what is ready, comes before what
+    /// waits for its turn. It costs a call, and buffers for all that comes.
     ///
     /// # Errors
     /// As [`Ring::wait`].

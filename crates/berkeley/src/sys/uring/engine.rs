@@ -185,6 +185,10 @@ impl Engine {
         self.sends.is_open(slot, key.0)
     }
 
+    pub(crate) fn cancel_send(&mut self, slot: u32) {
+        self.sends.cancel(slot);
+    }
+
     pub(crate) fn sends(&self) -> usize {
         self.sends.open()
     }

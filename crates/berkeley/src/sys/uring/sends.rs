@@ -56,6 +56,8 @@ struct Send {
     result: i32,
     /// What the attempts before this one have sent.
     sent: usize,
+    /// Nobody wants the rest any more.
+    is_cancelled: bool,
 }
 
 // SAFETY: the pointers in `slices` and `header` lead to memory that this value owns itself.
@@ -73,6 +75,7 @@ impl Send {
             zero_copy: false,
             result: 0,
             sent: 0,
+            is_cancelled: false,
         }
     }
 
@@ -112,6 +115,7 @@ impl Sends {
         send.zero_copy = zero_copy;
         send.result = 0;
         send.sent = 0;
+        send.is_cancelled = false;
         send
     }
 
@@ -134,6 +138,13 @@ impl Sends {
 
     pub(super) fn is_open(&self, slot: u32, key: u64) -> bool {
         matches!(self.open.get(slot as usize), Some(Some(send)) if send.key == key)
+    }
+
+    /// Notes that a send is being cancelled: what of it was taken by then is all.
+    pub(super) fn cancel(&mut self, slot: u32) {
+        if let Some(Some(send)) = self.open.get_mut(slot as usize) {
+            send.is_cancelled = true;
+        }
     }
 
     pub(super) fn open(&self) -> usize {
@@ -185,7 +196,7 @@ impl Sends {
         if more {
             return Done::Sent(key, result);
         }
-        if !notice && send.is_to_go_on(result) {
+        if !notice && !send.is_cancelled && send.is_to_go_on(result) {
             return Done::Again(key);
         }
         let result = send.count(result);
