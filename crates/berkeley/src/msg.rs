@@ -14,7 +14,7 @@ use crate::socket::{Socket, meant_for};
 use crate::sys;
 use crate::sys::control::{ControlBuf, ControlSpace};
 use crate::sys::msg::Received;
-use crate::wait::{Patience, Until};
+use crate::wait::Until;
 
 /// Descriptors that one message carries at most (`SCM_MAX_FD`), unix(7).
 pub const FDS_MAX: usize = 253;
@@ -311,16 +311,6 @@ impl Socket {
             }
         }
         Ok(Some(queued))
-    }
-
-    /// How one call with these flags waits: `DONTWAIT` outdoes the socket's mode.
-    #[inline]
-    pub(crate) fn patience_of(&self, flags: MsgFlags) -> Patience {
-        if flags.contains(MsgFlags::DONTWAIT) {
-            Patience::None
-        } else {
-            self.patience()
-        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Socket {
             segment_bytes,
             addr: raw.as_ref(),
             flags,
-            patience: self.patience_of(flags),
+            patience: self.plain().patience(flags),
         };
         if data.is_empty() {
             return self.send_plain(data, cut);
