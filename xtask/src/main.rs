@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod limited;
 mod prepare;
 mod skipped;
 mod tidy;
@@ -17,7 +18,7 @@ mod watched;
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
-use std::io::BufReader;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -128,8 +129,12 @@ fn test(filter: &[&str]) -> Result<()> {
 
 /// Runs end-to-end tests with one way to wait for many sockets.
 fn test_mux(mux: &str, filter: &[&str]) -> Result<()> {
-    let words = ["test", "-p", "switchboard", "--test", "it", "--"];
-    cargo(&[&words, filter].concat(), &[("SWITCHBOARD_TEST_MUX", mux)])
+    let words = ["-p", "switchboard", "--test", "it", "--"];
+    let words = [&words, filter].concat();
+    let environment = [("SWITCHBOARD_TEST_MUX", mux)];
+    cargo_test(&words, &environment, |line| {
+        std::io::stdout().write_all(line)
+    })
 }
 
 /// Runs the tests, and counts what they could not try here.
@@ -140,23 +145,38 @@ fn run_tests(filter: &[&str]) -> Result<()> {
     } else {
         &["--", "--show-output"]
     };
-    let arguments = [&["test", "--workspace"], filter, own].concat();
-    let shown = format!("cargo {}", arguments.join(" "));
-    eprintln!("xtask: {shown}");
-    let mut child = Command::new(cargo_program())
-        .args(&arguments)
-        .current_dir(root())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{shown}: can't be started"))?;
     let mut skipped = skipped::Skipped::default();
-    if let Some(output) = child.stdout.take() {
-        skipped.pass_on(BufReader::new(output), std::io::stdout())?;
-    }
-    let status = child.wait()?;
+    let words = [&["--workspace"], filter, own].concat();
+    let result = cargo_test(&words, &[], |line| skipped.pass_on(line, std::io::stdout()));
     eprintln!("{}", skipped.report());
-    if !status.success() {
-        bail!("failed: {shown}");
+    result
+}
+
+/// Builds the tests, then runs them within a time limit, and gives each line of theirs to `line`.
+fn cargo_test(
+    words: &[&str],
+    environment: &[(&str, &str)],
+    mut line: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<()> {
+    let harness = words.iter().position(|word| *word == "--");
+    let (of_cargo, _) = words.split_at(harness.unwrap_or(words.len()));
+    let build = [&["test", "--no-run", "--quiet"], of_cargo].concat();
+    let run = [&["test"], words].concat();
+    for (arguments, limit) in [
+        (build, limited::BUILD_TIME_MAX),
+        (run, limited::TEST_TIME_MAX),
+    ] {
+        let shown = format!("cargo {}", arguments.join(" "));
+        eprintln!("xtask: {shown}");
+        let mut command = Command::new(cargo_program());
+        command
+            .args(&arguments)
+            .envs(environment.iter().copied())
+            .current_dir(root());
+        let status = limited::run(&shown, &mut command, limit, |_, bytes| line(bytes))?;
+        if !status.success() {
+            bail!("failed: {shown}");
+        }
     }
     Ok(())
 }

@@ -5,11 +5,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::limited::{self, BUILD_TIME_MAX, Output, WATCHED_TIME_MAX};
 use crate::{cargo_program, root};
 
 /// A test that a tool cannot run, by the beginning of its name, and why.
@@ -182,33 +183,61 @@ fn watch(
     left: &[Left],
     environment: &[(&str, OsString)],
 ) -> Result<()> {
-    let mut command = Command::new(cargo_program());
-    command.args(words).arg("--").args(filters);
     for (test, why) in left {
         eprintln!("xtask: {name}: left out: {test}: {why}");
-        command.args(["--skip", test]);
     }
     eprintln!("xtask: {name}: cargo {}", words.join(" "));
     let begin = Instant::now();
-    let output = command
-        .envs(environment.iter().map(|(name, value)| (*name, value)))
-        .current_dir(root())
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{name}: cargo can't be started"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
-        print!("{said}");
-        bail!("{name}: {}: the report is above", output.status);
+    let mut command = cargo(words, environment);
+    within(name, command.arg("--no-run"), BUILD_TIME_MAX)?;
+    let mut command = cargo(words, environment);
+    command.arg("--").args(filters);
+    for (test, _) in left {
+        command.args(["--skip", test]);
     }
-    let passed = passed(&said);
+    let passed = passed(&within(name, &mut command, WATCHED_TIME_MAX)?);
     if passed == 0 {
         bail!("{name}: no test was run");
     }
     let seconds = begin.elapsed().as_secs();
     println!("{name}: {passed} tests without a report, in {seconds} s");
     Ok(())
+}
+
+fn cargo(words: &[&str], environment: &[(&str, OsString)]) -> Command {
+    let mut command = Command::new(cargo_program());
+    command
+        .args(words)
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
+        .current_dir(root());
+    command
+}
+
+/// What a command printed, which is shown only if it fails or does not end.
+fn within(name: &str, command: &mut Command, limit: Duration) -> Result<String> {
+    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    let ended = limited::run(
+        name,
+        command.stderr(Stdio::piped()),
+        limit,
+        |which, bytes| {
+            match which {
+                Output::Out => said.extend(bytes),
+                Output::Error => complained.extend(bytes),
+            }
+            Ok(())
+        },
+    );
+    let said = String::from_utf8_lossy(&said).into_owned();
+    if !ended.as_ref().is_ok_and(ExitStatus::success) {
+        eprint!("{}", String::from_utf8_lossy(&complained));
+        print!("{said}");
+    }
+    let status = ended?;
+    if !status.success() {
+        bail!("{name}: {status}: the report is above");
+    }
+    Ok(said)
 }
 
 /// The sum of all `test result: ok. 12 passed; …`.
