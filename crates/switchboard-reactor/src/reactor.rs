@@ -173,7 +173,9 @@ impl Reactor {
             stream.read_bytes_max = bytes.max(1);
             if let Some(driver) = self.driver.completion() {
                 // A receive that goes on by itself knows no limit.
-                driver.poll_stream(token, source);
+                if let Err(error) = driver.poll_stream(token, source) {
+                    self.failed.push((token, error));
+                }
             }
         }
     }

@@ -66,6 +66,9 @@ pub(crate) struct Marks(u8);
 impl Marks {
     const PARKED: u8 = 1;
     const POLLED: u8 = 2;
+    const RECEIVED: u8 = 4;
+    /// The other bits count.
+    const SMALL: u8 = 8;
 
     /// Something that came from it has not been passed on yet.
     pub(crate) const fn is_parked(self) -> bool {
@@ -83,6 +86,27 @@ impl Marks {
 
     pub(crate) const fn set_polled(&mut self, is: bool) {
         self.0 = self.0 & !Self::POLLED | if is { Self::POLLED } else { 0 };
+    }
+
+    /// There is a receive that goes on by itself.
+    pub(crate) const fn is_received(self) -> bool {
+        self.0 & Self::RECEIVED != 0
+    }
+
+    pub(crate) const fn set_received(&mut self, is: bool) {
+        self.0 = self.0 & !Self::RECEIVED | if is { Self::RECEIVED } else { 0 };
+    }
+
+    /// Counts a read by whether it brought little; answers how many of those came on end, up to 31.
+    pub(crate) const fn count_small(&mut self, is_small: bool) -> u8 {
+        let before = self.0 / Self::SMALL;
+        let now = match (is_small, before) {
+            (false, _) => 0,
+            (true, 31) => 31,
+            (true, before) => before + 1,
+        };
+        self.0 = self.0 % Self::SMALL + now * Self::SMALL;
+        now
     }
 }
 

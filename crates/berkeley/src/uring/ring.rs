@@ -413,6 +413,22 @@ impl Ring {
         self.engine.sends()
     }
 
+    /// True while there is nothing to submit or to tell, and no receive or send under way: nothing
+    /// can come but from what is accepted or polled, or the waker.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.prepared.is_empty()
+            && self.starved.is_empty()
+            && self.told.is_empty()
+            && self.engine.transfers() == 0
+    }
+
+    /// Completions that [`Ring::next`] has to tell for now, or a few more.
+    #[must_use]
+    pub fn completions(&mut self) -> usize {
+        self.told.len() + self.engine.completions()
+    }
+
     fn prepare(&mut self, key: Key, work: Work) {
         if key.0 >> KEY_BITS == 0 {
             self.prepared.push_back(Prepared { key, work });

@@ -2,7 +2,7 @@
 //! what is to be sent is handed over with the call that waits.
 //!
 //! Byte streams are received from and sent to this way: each has a receive that goes on by itself.
-//! Everything else is polled, and then handled as with a selector:
+//! Everything else is in an epoll(7), which the ring polls, and is handled as with that selector:
 //!
 //! - streams that bring much at once, as long as they do: one read into the one large buffer,
 //!   which stays in the processor's cache, is cheaper for them than many buffers, and leaves those
@@ -10,19 +10,26 @@
 //! - streams with a limit of reading, since a receive that goes on by itself keeps none;
 //! - sequenced packets and datagrams, of which nothing may be cut off;
 //! - inputs that are no sockets;
-//! - listeners, since an accept that goes on by itself keeps no limit, and does not tell the peer.
+//! - listeners, since an accept that goes on by itself keeps no limit, and does not tell the peer;
+//!   and what a ring holds of a process that was killed is let go some time later, so that the
+//!   port would be taken still when the process is started again.
+//!
+//! While there is nothing else, the epoll is waited for without the ring.
 
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
+use std::os::fd::BorrowedFd;
 
-use berkeley::selector::Interest;
+use berkeley::selector::{Backend, Interest, Key};
 use berkeley::uring::{
     Buffer, Buffers, Completion as Completed, Group, Outcome, Ring, RingOptions,
 };
-use berkeley::uring::{Descriptors, SendId};
+use berkeley::uring::{Descriptors, KEY_BITS, SendId};
 use berkeley::{Errno, Error, Result, Waker};
 use bytes::Bytes;
 
+use super::readiness::Readiness;
+use super::write::BATCH_MIN;
 use super::{READ_BYTES_MAX, Reactor};
 use crate::handler::Handler;
 use crate::pieces::{Outbox, PIECES_PER_CALL_MAX};
@@ -44,10 +51,14 @@ const SINGLE: Buffers = Buffers {
     shared: false,
 };
 
-/// What has to come at once for a stream to be polled, and what has to be left of that for it to be
-/// received from again.
+/// What has to come at once for a stream to be polled; and what has to be left of that, and how
+/// often on end, for it to be received from again.
 const POLLED_BYTES_MIN: usize = 16 * 1024;
 const RECEIVED_BYTES_MAX: usize = 2 * 1024;
+const RECEIVED_READS_MIN: u8 = 4;
+
+/// The key of the epoll in the ring: that of the last token in the last place.
+const POLLS_KEY: Key = Key((1 << KEY_BITS) - 1);
 
 /// Bytes of one send that are copied rather than written with a call of their own.
 const COPY_BYTES_MAX: usize = 2 * 1024;
@@ -59,6 +70,13 @@ const SEND_BYTES_MAX: usize = 512 * 1024;
 #[derive(Debug)]
 pub(super) struct Completion {
     ring: Ring,
+    polls: Readiness,
+    /// The ring polls the epoll.
+    is_watching: bool,
+    /// The epoll had something to tell.
+    is_ready: bool,
+    /// There is enough to do in this turn for sends to be handed over together.
+    is_batch: bool,
     group: Group,
     /// Sends that are under way, one for a connection at most.
     flights: TokenMap<Flight>,
@@ -69,7 +87,9 @@ pub(super) struct Completion {
     /// Sources that want an operation.
     fresh: Vec<Token>,
     /// Connections that a send has failed on.
-    broken: Vec<(Token, Errno)>,
+    broken: Vec<(Token, Error)>,
+    /// Lent to each gathered send.
+    pieces: Vec<Bytes>,
     /// True when the kernel has been told of anything.
     is_entered: bool,
 }
@@ -118,9 +138,18 @@ impl Arrival {
     }
 }
 
-impl Descriptors for Slots {
-    fn descriptor(&self, key: berkeley::selector::Key) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.get(Token::from_key(key)).map(Source::fd)
+/// What the keys of a ring stand for.
+struct Sources<'a> {
+    slots: &'a Slots,
+    polls: &'a Readiness,
+}
+
+impl Descriptors for Sources<'_> {
+    fn descriptor(&self, key: Key) -> Option<BorrowedFd<'_>> {
+        if key == POLLS_KEY {
+            return self.polls.descriptor();
+        }
+        self.slots.get(Token::from_key(key)).map(Source::fd)
     }
 }
 
@@ -133,22 +162,31 @@ impl Completion {
             SINGLE
         };
         let group = ring.add_buffers(buffers)?;
-        let waker = ring.waker();
+        let (polls, waker) = Readiness::new(Backend::Epoll)?;
         let driver = Self {
             ring,
+            polls,
+            is_watching: false,
+            is_ready: false,
+            is_batch: false,
             group,
             flights: TokenMap::new(),
             parked: HashMap::new(),
             waiting: VecDeque::new(),
             fresh: Vec::new(),
             broken: Vec::new(),
+            pieces: Vec::new(),
             is_entered: false,
         };
         Ok((driver, waker))
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        !self.waiting.is_empty()
+    pub(super) fn is_busy(&self, slots: &Slots) -> bool {
+        !self.waiting.is_empty() || !self.broken.is_empty() || self.polls.is_busy(slots)
+    }
+
+    pub(super) const fn polls(&mut self) -> &mut Readiness {
+        &mut self.polls
     }
 
     /// What there should be an operation for, besides sends.
@@ -162,50 +200,73 @@ impl Completion {
         Some(wanted)
     }
 
-    /// There is one operation at a time for a source: where another one is wanted, the present one
-    /// is cancelled, and its last completion leads here again.
-    pub(super) fn update(&mut self, token: Token, source: &Source) {
+    /// There is one receive at a time for a source: where it is not wanted any more, it is
+    /// cancelled, and its last completion leads here again.
+    pub(super) fn update(&mut self, token: Token, source: &mut Source) -> Result<()> {
         let wanted = Self::wanted(source);
-        if source.marks.is_parked() {
+        let is_parked = source.marks.is_parked();
+        if is_parked {
             match wanted {
                 None => self.vacate(token),
                 Some(_) if self.waiting.contains(&token) => {}
                 Some(_) => self.waiting.push_back(token),
             }
         }
-        match (source.watched, wanted) {
-            (watched, wanted) if watched == wanted => {}
-            (Some(_), _) => self.cancel(token, source),
-            // What is parked comes first, and it may be enough for now.
-            (None, Some(_)) if source.marks.is_parked() => {}
-            (None, Some(_)) => self.fresh.push(token),
-            (None, None) => {}
+        let is_to_receive = should_receive(source);
+        if source.marks.is_received() {
+            if wanted.is_none() || !is_to_receive {
+                self.ring.cancel_receive(token.key(), self.group);
+            }
+            return Ok(());
         }
+        // What is parked comes first, and it may be enough for now.
+        let wanted = wanted.filter(|_| !is_parked);
+        if !is_to_receive {
+            return self.polls.update(token, source, wanted);
+        }
+        if wanted.is_some() {
+            self.fresh.push(token);
+        }
+        Ok(())
     }
 
-    /// Begins the operations that sources still want at the end of a turn.
-    ///
-    /// Answers whether streams are polled, of which those that are ready come at once.
-    fn begin(&mut self, slots: &mut Slots) -> bool {
-        let mut polls_streams = false;
+    /// Begins the receives that sources still want at the end of a turn.
+    fn begin(&mut self, slots: &mut Slots) {
         for token in self.fresh.drain(..) {
             let Some(source) = slots.get_mut(token) else {
                 continue;
             };
             let wanted = Self::wanted(source);
-            if let (None, Some(interest), false) =
-                (source.watched, wanted, source.marks.is_parked())
-            {
-                if is_received(source) {
-                    self.ring.receive(token.key(), self.group);
-                } else {
-                    self.ring.poll_once(token.key(), interest);
-                    polls_streams |= source.marks.is_polled();
-                }
+            let is_new = source.watched.is_none() && !source.marks.is_parked();
+            if wanted.is_some() && is_new && should_receive(source) {
+                self.ring.receive(token.key(), self.group);
+                source.marks.set_received(true);
                 source.watched = wanted;
             }
         }
-        polls_streams
+    }
+
+    /// Waits for the ring, and for the epoll by way of it.
+    fn wait(&mut self, slots: &Slots, limit: Option<Duration>) -> Result<()> {
+        self.is_entered = true;
+        let was_ready = core::mem::take(&mut self.is_ready);
+        if !self.is_watching {
+            self.is_watching = true;
+            self.ring.poll_once(POLLS_KEY, Interest::READABLE);
+        }
+        let polls = &self.polls;
+        self.ring.wait(&Sources { slots, polls }, limit)?;
+        if was_ready {
+            // What the epoll brings is long, and this would be behind it once more.
+            self.ring.hurry()?;
+        }
+        self.is_batch = self.ring.completions() >= BATCH_MIN;
+        Ok(())
+    }
+
+    /// True while nothing can come but what is polled.
+    fn is_idle(&self) -> bool {
+        self.is_entered && self.ring.is_idle() && self.waiting.is_empty() && self.broken.is_empty()
     }
 
     /// Moves what is parked for a paused connection out of the ring's buffers: it may be long.
@@ -217,27 +278,30 @@ impl Completion {
         }
     }
 
-    /// Ends the operation that there is for a source, which is then known by its last completion.
-    fn cancel(&mut self, token: Token, source: &Source) {
-        match source.watched {
-            None => {}
-            Some(_) if is_received(source) => self.ring.cancel_receive(token.key(), self.group),
-            Some(interest) => self.ring.cancel_poll(token.key(), interest),
-        }
-    }
-
     /// Polls a stream from now on, instead of receiving from it.
-    pub(super) fn poll_stream(&mut self, token: Token, source: &mut Source) {
-        if !source.marks.is_polled() {
-            self.cancel(token, source);
-            source.marks.set_polled(true);
+    pub(super) fn poll_stream(&mut self, token: Token, source: &mut Source) -> Result<()> {
+        if source.marks.is_polled() {
+            return Ok(());
         }
+        source.marks.set_polled(true);
+        self.update(token, source)
     }
 
-    /// The operations hold the file: the connection ends when they have been cancelled, with the
-    /// next wait.
+    /// Receives from a stream again that was polled.
+    fn receive_stream(&mut self, token: Token, source: &mut Source) -> Result<()> {
+        self.polls.update(token, source, None)?;
+        source.marks.set_polled(false);
+        self.update(token, source)
+    }
+
+    /// A receive holds the file: the connection ends when it has been cancelled, with the next
+    /// wait.
     pub(super) fn forget(&mut self, token: Token, source: &Source) {
-        self.cancel(token, source);
+        if source.marks.is_received() {
+            self.ring.cancel_receive(token.key(), self.group);
+        } else {
+            self.polls.forget(token, source);
+        }
         if let Some(flight) = self.flights.remove(token) {
             self.ring.cancel_send(token.key(), flight.send);
         }
@@ -247,10 +311,22 @@ impl Completion {
         }
     }
 
+    /// Notes that a connection cannot be written to. What it said last may be in the ring still.
+    pub(super) fn give_up(&mut self, token: Token, error: Error) {
+        self.broken.push((token, error));
+    }
+
+    /// Whether so many bytes that are shown are to be copied and handed over.
+    pub(super) const fn sends(&self, len: usize) -> bool {
+        self.is_batch && len <= COPY_BYTES_MAX
+    }
+
     /// Tells the kernel what was prepared, without waiting.
     pub(super) fn submit(&mut self, slots: &Slots) -> Result<()> {
         if self.is_entered {
-            self.ring.wait(slots, Some(Duration::ZERO))?;
+            let polls = &self.polls;
+            self.ring
+                .wait(&Sources { slots, polls }, Some(Duration::ZERO))?;
         }
         Ok(())
     }
@@ -276,18 +352,13 @@ impl Completion {
     }
 }
 
-/// It has, or should have, a receive that goes on by itself.
-fn is_received(source: &Source) -> bool {
+/// It should have a receive that goes on by itself.
+fn should_receive(source: &Source) -> bool {
     is_byte_stream(source) && !source.marks.is_polled()
 }
 
 fn is_byte_stream(source: &Source) -> bool {
     matches!(&source.kind, SourceKind::Stream(stream) if !stream.has_records())
-}
-
-/// Short enough that a copy costs less than a call.
-pub(super) const fn is_short(len: usize) -> bool {
-    len <= COPY_BYTES_MAX
 }
 
 impl Reactor {
@@ -300,12 +371,12 @@ impl Reactor {
         let Some(driver) = self.driver.completion() else {
             return Ok(());
         };
-        driver.is_entered = true;
-        let polls_streams = driver.begin(&mut self.slots);
-        driver.ring.wait(&self.slots, limit)?;
-        if polls_streams {
-            driver.ring.hurry()?;
+        driver.begin(&mut self.slots);
+        if driver.is_idle() {
+            driver.is_batch = false;
+            return self.wait_ready(handler, limit);
         }
+        driver.wait(&self.slots, limit)?;
         for _ in 0..driver.waiting.len() {
             self.unpark(handler);
         }
@@ -314,6 +385,10 @@ impl Reactor {
             self.completed(handler, completed, &mut share);
         }
         self.break_all(handler);
+        let polls = self.driver.completion();
+        if polls.is_some_and(|driver| driver.is_ready || driver.polls.is_busy(&self.slots)) {
+            self.wait_ready(handler, Some(Duration::ZERO))?;
+        }
         Ok(())
     }
 
@@ -324,8 +399,12 @@ impl Reactor {
                 self.arrived(handler, token, result, completed.more, share);
             }
             Outcome::Sent(result) => self.sent(handler, token, result),
-            Outcome::Polled(result) => self.polled(handler, token, result),
-            Outcome::Woken => handler.woken(self),
+            Outcome::Polled(_) => {
+                if let Some(driver) = self.driver.completion() {
+                    driver.is_watching = false;
+                    driver.is_ready = true;
+                }
+            }
             // Nothing else is asked for.
             _ => {}
         }
@@ -345,6 +424,7 @@ impl Reactor {
         };
         if !goes_on {
             source.watched = None;
+            source.marks.set_received(false);
         }
         let arrival = match result {
             Ok(buffer) if buffer.is_empty() => Arrival::End,
@@ -361,7 +441,8 @@ impl Reactor {
         if len >= POLLED_BYTES_MIN
             && let Some(driver) = self.driver.completion()
         {
-            driver.poll_stream(token, source);
+            // While it is received from, this only ends that.
+            drop(driver.poll_stream(token, source));
         }
         if is_flood || len > limit || source.marks.is_parked() || source.is_deaf() {
             self.park(token, arrival);
@@ -450,24 +531,6 @@ impl Reactor {
         }
     }
 
-    fn polled<H: Handler>(
-        &mut self,
-        handler: &mut H,
-        token: Token,
-        result: core::result::Result<berkeley::selector::Ready, Errno>,
-    ) {
-        let Some(source) = self.slots.get_mut(token) else {
-            return;
-        };
-        source.watched = None;
-        match result {
-            Ok(ready) => self.dispatch(handler, token, ready),
-            Err(Errno::ECANCELED) => {}
-            Err(errno) => return self.fail(handler, token, Error::os("poll", errno)),
-        }
-        self.rewatch(token);
-    }
-
     fn sent<H: Handler>(
         &mut self,
         handler: &mut H,
@@ -493,22 +556,30 @@ impl Reactor {
                 }
             }
             // It failed in between: the next call would say so.
-            Ok(_) => driver.broken.push((token, Errno::EPIPE)),
-            Err(errno) => driver.broken.push((token, errno)),
+            Ok(_) => driver.give_up(token, Error::os("send", Errno::EPIPE)),
+            Err(errno) => driver.give_up(token, Error::os("send", errno)),
         }
     }
 
     /// Takes note of how much a stream brought that is polled.
     pub(super) fn weigh(&mut self, token: Token, len: usize) {
-        if len <= RECEIVED_BYTES_MAX
-            && self.driver.completion().is_some()
-            && let Some(source) = self.slots.get_mut(token)
-            && let SourceKind::Stream(stream) = &source.kind
-            && stream.read_bytes_max == u32::MAX
-            // While there is a poll, it is not the time: this is asked between two of them.
-            && source.watched.is_none()
-        {
-            source.marks.set_polled(false);
+        let Some(driver) = self.driver.completion() else {
+            return;
+        };
+        let Some(source) = self.slots.get_mut(token) else {
+            return;
+        };
+        let SourceKind::Stream(stream) = &source.kind else {
+            return;
+        };
+        if !source.marks.is_polled() || stream.read_bytes_max != u32::MAX {
+            return;
+        }
+        if source.marks.count_small(len <= RECEIVED_BYTES_MAX) == RECEIVED_READS_MIN {
+            source.marks.count_small(false);
+            if let Err(error) = driver.receive_stream(token, source) {
+                self.failed.push((token, error));
+            }
         }
     }
 
@@ -520,7 +591,7 @@ impl Reactor {
         if driver.broken.is_empty() {
             return;
         }
-        for (token, errno) in core::mem::take(&mut driver.broken) {
+        for (token, error) in core::mem::take(&mut driver.broken) {
             while self
                 .slots
                 .get(token)
@@ -533,7 +604,7 @@ impl Reactor {
                 driver.waiting.push_front(token);
                 self.unpark(handler);
             }
-            self.break_off(handler, token, Error::os("send", errno));
+            self.break_off(handler, token, error);
         }
     }
 
@@ -552,17 +623,16 @@ impl Reactor {
         let (mut len, mut counted) = (first.len(), Outbox::count_of(&first));
         let key = token.key();
         let send = if stream.outbox.has_pieces() {
-            let mut pieces = Vec::with_capacity(PIECES_PER_CALL_MAX);
-            pieces.push(first);
-            while pieces.len() < PIECES_PER_CALL_MAX
+            driver.pieces.push(first);
+            while driver.pieces.len() < PIECES_PER_CALL_MAX
                 && len < SEND_BYTES_MAX
                 && let Some(piece) = stream.outbox.take(&mut self.pool)
             {
                 len += piece.len();
                 counted += Outbox::count_of(&piece);
-                pieces.push(piece);
+                driver.pieces.push(piece);
             }
-            driver.ring.send_gathered(key, pieces)
+            driver.ring.send_gathered(key, driver.pieces.drain(..))
         } else {
             driver.ring.send(key, first)
         };

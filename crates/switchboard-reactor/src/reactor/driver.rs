@@ -42,7 +42,7 @@ impl Driver {
     /// True while there is something to do that no wait tells of.
     pub(super) fn is_busy(&self, slots: &Slots) -> bool {
         match self {
-            Self::Completion(driver) => driver.is_busy(),
+            Self::Completion(driver) => driver.is_busy(slots),
             Self::Readiness(driver) => driver.is_busy(slots),
         }
     }
@@ -58,11 +58,8 @@ impl Driver {
     /// Brings what it waits for in line with what a source wants.
     pub(super) fn update(&mut self, token: Token, source: &mut Source) -> Result<()> {
         match self {
-            Self::Completion(driver) => {
-                driver.update(token, source);
-                Ok(())
-            }
-            Self::Readiness(driver) => driver.update(token, source),
+            Self::Completion(driver) => driver.update(token, source),
+            Self::Readiness(driver) => driver.update(token, source, source.wanted()),
         }
     }
 
@@ -75,18 +72,18 @@ impl Driver {
     }
 
     /// The other form, if it is that.
-    pub(super) fn completion(&mut self) -> Option<&mut Completion> {
+    pub(super) const fn completion(&mut self) -> Option<&mut Completion> {
         match self {
             Self::Completion(driver) => Some(driver),
             Self::Readiness(_) => None,
         }
     }
 
-    /// The one form, if it is that.
-    pub(super) const fn readiness(&mut self) -> Option<&mut Readiness> {
+    /// What waits for sources to be ready: all of them, or those that the other form polls.
+    pub(super) const fn readiness(&mut self) -> &mut Readiness {
         match self {
-            Self::Completion(_) => None,
-            Self::Readiness(driver) => Some(driver),
+            Self::Completion(driver) => driver.polls(),
+            Self::Readiness(driver) => driver,
         }
     }
 }

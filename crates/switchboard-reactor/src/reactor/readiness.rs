@@ -2,7 +2,7 @@
 //! says so.
 
 use core::time::Duration;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use berkeley::selector::{Backend, Event, Interest, Key, Selector, Trigger};
 use berkeley::{Errno, Result, Waker};
@@ -46,8 +46,18 @@ impl Readiness {
             .any(|token| is_wanted(slots, *token))
     }
 
-    /// Brings what the selector watches in line with what a source wants.
-    pub(super) fn update(&mut self, token: Token, source: &mut Source) -> Result<()> {
+    /// What is readable when the selector has something to tell, where there is such a thing.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.selector.descriptor()
+    }
+
+    /// Brings what the selector watches in line with what is wanted of a source.
+    pub(super) fn update(
+        &mut self,
+        token: Token,
+        source: &mut Source,
+        wanted: Option<Interest>,
+    ) -> Result<()> {
         if matches!(
             source.kind,
             SourceKind::Input {
@@ -57,7 +67,6 @@ impl Readiness {
         ) {
             return Ok(());
         }
-        let wanted = source.wanted();
         if wanted == source.watched {
             return Ok(());
         }
@@ -108,9 +117,7 @@ impl Reactor {
         handler: &mut H,
         limit: Option<Duration>,
     ) -> Result<()> {
-        let Some(driver) = self.driver.readiness() else {
-            return Ok(());
-        };
+        let driver = self.driver.readiness();
         driver.selector.wait(&mut driver.events, limit)?;
         let events = core::mem::take(&mut driver.events);
         for event in &events {
@@ -121,16 +128,10 @@ impl Reactor {
                 self.dispatch(handler, Token::from_key(event.key), event.ready);
             }
         }
-        if let Some(driver) = self.driver.readiness() {
-            driver.events = events;
-        }
+        self.driver.readiness().events = events;
         // The list may change under way. One that is passed over for that has its next turn.
         let mut index = 0;
-        while let Some(&token) = self
-            .driver
-            .readiness()
-            .and_then(|driver| driver.always_ready.get(index))
-        {
+        while let Some(&token) = self.driver.readiness().always_ready.get(index) {
             if is_wanted(&self.slots, token) {
                 self.read(handler, token);
             }

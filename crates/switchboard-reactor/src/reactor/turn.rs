@@ -72,6 +72,8 @@ impl Reactor {
         };
         if let SourceKind::Stream(stream) = &mut source.kind
             && stream.blocked
+            // What a ring sends tells by itself when it has ended.
+            && (stream.has_records() || self.driver.completion().is_none())
             && (ready.is_writable() || ready.is_error() || ready.is_hang_up())
         {
             stream.blocked = false;

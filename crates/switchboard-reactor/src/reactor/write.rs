@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use berkeley::{MsgFlags, Result, Shutdown};
 
-use super::{Echo, Reactor, completion};
+use super::{Echo, Reactor};
 use crate::handler::Handler;
 use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
 use crate::slots::{SourceKind, Stage, Stream, Token};
@@ -12,13 +12,17 @@ use crate::slots::{SourceKind, Stage, Stream, Token};
 /// Bytes after which nothing more is written to one connection in this turn.
 const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
 
+/// Sends from which it is cheaper to hand all of them to a ring than to make a call for each, and
+/// to hear nothing of it afterwards.
+pub(super) const BATCH_MIN: usize = 4;
+
 impl Reactor {
     /// Writes what goes back where it came from; copies what the peer has no room for.
     pub(super) fn send_back(&mut self, echo: &Echo, lent: &[u8]) -> Option<Result<()>> {
         let stream = self.slots.stream_mut(echo.token)?;
         let bytes = lent.get(echo.start..echo.start + echo.len)?;
         if let Some(driver) = self.driver.completion()
-            && completion::is_short(bytes.len())
+            && driver.sends(bytes.len())
         {
             driver.send_copy(echo.token, stream, bytes);
             return None;
@@ -67,11 +71,13 @@ impl Reactor {
             return;
         }
         let mut dirty = core::mem::take(&mut self.dirty);
+        let is_batch = dirty.len() >= BATCH_MIN;
         for token in dirty.drain(..) {
             if let Some(stream) = self.slots.stream_mut(token)
                 && core::mem::take(&mut stream.dirty)
             {
-                if self.driver.completion().is_some() && !stream.has_records() {
+                let completes = self.driver.completion().is_some() && !stream.has_records();
+                if completes && (is_batch || stream.blocked) {
                     self.hand_over(handler, token);
                     continue;
                 }
@@ -93,7 +99,10 @@ impl Reactor {
     ) {
         match outcome {
             Ok(()) => self.flushed(handler, token),
-            Err(error) => self.break_off(handler, token, error),
+            Err(error) => match self.driver.completion() {
+                Some(driver) => driver.give_up(token, error),
+                None => self.break_off(handler, token, error),
+            },
         }
     }
 

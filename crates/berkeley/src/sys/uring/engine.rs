@@ -123,6 +123,11 @@ impl Engine {
         self.queue.completions()
     }
 
+    /// Operations under way by which the kernel reads or writes memory of ours.
+    pub(crate) const fn transfers(&self) -> usize {
+        self.in_flight
+    }
+
     /// Lets the kernel do more of what is due, up to so many completions, without waiting for any.
     pub(crate) fn hurry(&mut self, most: u32) -> Result<(), Errno> {
         self.queue.enter(most, Some(Duration::ZERO))
