@@ -28,7 +28,7 @@ mod timers;
 mod token_map;
 
 pub use handler::{Closed, Handler, SendError};
-pub use mailbox::{Receiver, Sender};
+pub use mailbox::{Receiver, Sender, Values};
 pub use reactor::{ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, READ_BYTES_MAX, Reactor};
 pub use slots::Token;
 pub use timers::TimerId;

@@ -235,7 +235,7 @@ impl Handler for Member<'_> {
     }
 
     fn woken(&mut self, reactor: &mut Reactor) {
-        if self.stops.take().is_empty() {
+        if self.stops.take().len() == 0 {
             return;
         }
         reactor.close(self.input);

@@ -190,7 +190,7 @@ impl Handler for Answerer<'_> {
     }
 
     fn woken(&mut self, reactor: &mut Reactor) {
-        if !self.ends.stops.take().is_empty() {
+        if self.ends.stops.take().len() > 0 {
             self.end(reactor, Ok(()));
         }
     }

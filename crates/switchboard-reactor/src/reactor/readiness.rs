@@ -2,7 +2,7 @@
 //! says so.
 
 use core::time::Duration;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use berkeley::selector::{Backend, Event, Interest, Key, Selector, Trigger};
 use berkeley::{Errno, Result, Waker};
@@ -25,8 +25,7 @@ pub(super) struct Readiness {
 impl Readiness {
     pub(super) fn new(backend: Backend) -> Result<(Self, Waker)> {
         let selector = backend.open()?;
-        let waker = Waker::new()?;
-        selector.register(waker.as_fd(), WAKER_KEY, Interest::READABLE, Trigger::Level)?;
+        let waker = selector.waker(WAKER_KEY)?;
         let driver = Self {
             selector,
             events: Vec::new(),
@@ -122,7 +121,6 @@ impl Reactor {
         let events = core::mem::take(&mut driver.events);
         for event in &events {
             if event.key == WAKER_KEY {
-                self.waker.lower();
                 handler.woken(self);
             } else {
                 self.dispatch(handler, Token::from_key(event.key), event.ready);
