@@ -145,6 +145,8 @@ pub struct Ring {
     prepared: VecDeque<Prepared>,
     /// Receives that found no buffer, and their groups.
     starved: VecDeque<Prepared>,
+    /// They end instead of waiting.
+    ends_starved: bool,
     /// Completions that the ring itself has to tell.
     told: VecDeque<Completion>,
     /// Words of operations that go on by themselves and are being cancelled: they must not be begun
@@ -182,6 +184,7 @@ impl Ring {
             engine,
             prepared,
             starved: VecDeque::new(),
+            ends_starved: false,
             told: VecDeque::new(),
             cancelling: HashSet::new(),
             listeners: Vec::new(),
@@ -461,6 +464,16 @@ impl Ring {
         });
     }
 
+    /// Ends a receive that finds no buffer with `ENOBUFS` from now on, for those who can receive
+    /// in another way meanwhile. Without it that receive waits until a buffer comes back, behind
+    /// those that began to wait before it.
+    ///
+    /// # References
+    /// io_uring_prep_recv_multishot(3).
+    pub const fn end_starved(&mut self) {
+        self.ends_starved = true;
+    }
+
     /// Submits what was prepared, and waits at most `limit` (`None`: without end; zero: not at all)
     /// until there is a completion. It may end before, without one. Signals do not end it.
     ///
@@ -592,8 +605,10 @@ impl Ring {
                             self.fail(key, work, Errno::ECANCELED);
                             return self.told.pop_front();
                         }
-                        self.starved.push_back(Prepared { key, work });
-                        continue;
+                        if !self.ends_starved {
+                            self.starved.push_back(Prepared { key, work });
+                            continue;
+                        }
                     }
                     // The end of the stream comes without bytes.
                     let goes_on = matches!(&result, Ok(bytes) if !bytes.is_empty());

@@ -62,6 +62,26 @@ fn a_receive_that_waits_for_a_buffer_can_be_cancelled() {
 }
 
 #[test]
+fn a_receive_without_a_buffer_ends_where_that_was_asked_for() {
+    let Some(mut ring) = ring() else { return };
+    let (near, far) = unix_pair(Kind::STREAM);
+    let fds = [near];
+    ring.end_starved();
+    let group = whole(&mut ring, 1, 4);
+    ring.receive(Key(0), group);
+    far.send_all(b"aaaabbbb").unwrap();
+    let held = next(&mut ring, &fds[..]);
+    let end = next(&mut ring, &fds[..]);
+    assert_received_error(&end, Errno::ENOBUFS);
+    assert!(!end.more && now(&mut ring, &fds[..]).is_empty());
+    assert_eq!(received(&held), b"aaaa");
+    // Nothing is lost: whoever receives next has the rest.
+    drop(held);
+    ring.receive(Key(0), group);
+    assert_eq!(received(&next(&mut ring, &fds[..])), b"bbbb");
+}
+
+#[test]
 fn one_receive_without_a_buffer_says_so() {
     let Some(mut ring) = ring() else { return };
     let (near, far) = unix_pair(Kind::STREAM);

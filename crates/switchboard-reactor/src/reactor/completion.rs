@@ -7,6 +7,7 @@
 //! - streams that bring much at once, as long as they do: one read into the one large buffer,
 //!   which stays in the processor's cache, is cheaper for them than many buffers, and leaves those
 //!   to others;
+//! - streams for which no buffer was left, so that nobody waits behind those who took them all;
 //! - streams with a limit of reading, since a receive that goes on by itself keeps none;
 //! - sequenced packets and datagrams, of which nothing may be cut off;
 //! - inputs that are no sockets;
@@ -162,6 +163,7 @@ impl Completion {
             SINGLE
         };
         let group = ring.add_buffers(buffers)?;
+        ring.end_starved();
         let (polls, waker) = Readiness::new(Backend::Epoll)?;
         let driver = Self {
             ring,
@@ -430,6 +432,11 @@ impl Reactor {
             Ok(buffer) if buffer.is_empty() => Arrival::End,
             Ok(buffer) => Arrival::Buffer(buffer),
             Err(Errno::ECANCELED) => return self.rewatch(token),
+            // The buffers have run out. It need not wait for one behind those who took them.
+            Err(Errno::ENOBUFS) => {
+                source.marks.set_polled(true);
+                return self.rewatch(token);
+            }
             Err(errno) => Arrival::Failure(errno),
         };
         let SourceKind::Stream(stream) = &mut source.kind else {

@@ -12,6 +12,7 @@
 mod backends;
 mod closing;
 mod datagrams;
+mod fairness;
 mod finishing;
 mod idle;
 mod inputs;
