@@ -29,7 +29,9 @@ mod token_map;
 
 pub use handler::{Closed, Handler, SendError};
 pub use mailbox::{Receiver, Sender, Values};
-pub use reactor::{ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, READ_BYTES_MAX, Reactor};
+pub use reactor::{
+    ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, READ_BYTES_MAX, Reactor, WRITE_BYTES_PER_TURN_MAX,
+};
 pub use slots::Token;
 pub use timers::TimerId;
 pub use token_map::TokenMap;

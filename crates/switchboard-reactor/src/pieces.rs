@@ -205,23 +205,23 @@ impl Outbox {
         self.first != NONE
     }
 
-    /// Takes the first piece out, to be written by somebody else. It counts until it is discounted.
-    pub(crate) fn take(&mut self, pool: &mut Pool) -> Option<Bytes> {
+    /// Takes the first piece out, at most so many bytes of it, to be written by somebody else, and
+    /// what it counts until it is discounted.
+    pub(crate) fn take(&mut self, pool: &mut Pool, most: usize) -> Option<(Bytes, usize)> {
         let (piece, _) = pool.piece_mut(self.first)?;
         let Piece::Shared(bytes) = piece else {
             return None;
         };
+        if bytes.len() > most {
+            return Some((bytes.split_to(most), most));
+        }
         let bytes = core::mem::take(bytes);
         self.first = pool.take(self.first);
         if self.first == NONE {
             self.last = NONE;
         }
-        Some(bytes)
-    }
-
-    /// What a piece counts.
-    pub(crate) const fn count_of(piece: &Bytes) -> usize {
-        piece.len() + PIECE_BYTES
+        let counted = bytes.len() + PIECE_BYTES;
+        Some((bytes, counted))
     }
 
     /// Counts something that is on its way without having been in here.
@@ -242,12 +242,13 @@ impl Outbox {
         Some((piece.bytes(lent)?, next == NONE))
     }
 
-    /// Lays the first pieces out for one gathered call; answers how many were laid out, and how
-    /// many bytes they have.
+    /// Lays the first `most` bytes out for one gathered call, or what fits; answers in how many
+    /// parts, and how many bytes they have.
     pub(crate) fn gather<'a>(
         &self,
         pool: &'a Pool,
         lent: &'a [u8],
+        most: usize,
         slices: &mut [IoSlice<'a>; PIECES_PER_CALL_MAX],
     ) -> (usize, usize) {
         let (mut count, mut all, mut place) = (0, 0, self.first);
@@ -255,9 +256,10 @@ impl Outbox {
             let Some((piece, next)) = pool.piece(place) else {
                 break;
             };
-            let Some(bytes) = piece.bytes(lent) else {
+            let Some(bytes) = piece.bytes(lent).filter(|_| all < most) else {
                 break;
             };
+            let bytes = bytes.get(..most - all).unwrap_or(bytes);
             *slice = IoSlice::new(bytes);
             count += 1;
             all += bytes.len();
@@ -375,7 +377,7 @@ mod tests {
             }
             let [a, b] = &mut outboxes;
             let mut slices = [IoSlice::new(&[]); PIECES_PER_CALL_MAX];
-            assert_eq!(a.gather(&pool, &[], &mut slices), (50, 1000));
+            assert_eq!(a.gather(&pool, &[], usize::MAX, &mut slices), (50, 1000));
             a.advance(&mut pool, round % 1000);
             a.advance(&mut pool, 1000 - round % 1000);
             b.clear(&mut pool);

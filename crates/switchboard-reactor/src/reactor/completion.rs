@@ -31,9 +31,9 @@ use bytes::Bytes;
 
 use super::readiness::Readiness;
 use super::write::BATCH_MIN;
-use super::{READ_BYTES_MAX, Reactor};
+use super::{READ_BYTES_MAX, Reactor, WRITE_BYTES_PER_TURN_MAX};
 use crate::handler::Handler;
-use crate::pieces::{Outbox, PIECES_PER_CALL_MAX};
+use crate::pieces::PIECES_PER_CALL_MAX;
 use crate::slots::{Slots, Source, SourceKind, Stream, Token};
 use crate::token_map::TokenMap;
 
@@ -63,9 +63,6 @@ const POLLS_KEY: Key = Key((1 << KEY_BITS) - 1);
 
 /// Bytes of one send that are copied rather than written with a call of their own.
 const COPY_BYTES_MAX: usize = 2 * 1024;
-
-/// Bytes that are handed over for one connection at once.
-const SEND_BYTES_MAX: usize = 512 * 1024;
 
 /// A ring, and what it has told that could not be passed on yet.
 #[derive(Debug)]
@@ -624,19 +621,20 @@ impl Reactor {
         if stream.blocked {
             return;
         }
-        let Some(first) = stream.outbox.take(&mut self.pool) else {
+        let most = WRITE_BYTES_PER_TURN_MAX;
+        let Some((first, mut counted)) = stream.outbox.take(&mut self.pool, most) else {
             return self.flushed(handler, token);
         };
-        let (mut len, mut counted) = (first.len(), Outbox::count_of(&first));
+        let mut len = first.len();
         let key = token.key();
-        let send = if stream.outbox.has_pieces() {
+        let send = if stream.outbox.has_pieces() && len < most {
             driver.pieces.push(first);
             while driver.pieces.len() < PIECES_PER_CALL_MAX
-                && len < SEND_BYTES_MAX
-                && let Some(piece) = stream.outbox.take(&mut self.pool)
+                && len < most
+                && let Some((piece, counts)) = stream.outbox.take(&mut self.pool, most - len)
             {
                 len += piece.len();
-                counted += Outbox::count_of(&piece);
+                counted += counts;
                 driver.pieces.push(piece);
             }
             driver.ring.send_gathered(key, driver.pieces.drain(..))

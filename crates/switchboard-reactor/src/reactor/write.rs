@@ -4,13 +4,10 @@ use std::io::IoSlice;
 
 use berkeley::{MsgFlags, Result, Shutdown};
 
-use super::{Echo, Reactor};
+use super::{Echo, Reactor, WRITE_BYTES_PER_TURN_MAX};
 use crate::handler::Handler;
 use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
 use crate::slots::{SourceKind, Stage, Stream, Token};
-
-/// Bytes after which nothing more is written to one connection in this turn.
-const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
 
 /// Sends from which it is cheaper to hand all of them to a ring than to make a call for each, and
 /// to hear nothing of it afterwards.
@@ -143,16 +140,17 @@ impl Reactor {
 /// Writes what waits, until the kernel takes no more or it is enough for one turn. What is lent can
 /// be written only while it lies in `lent`.
 pub(super) fn flush(stream: &mut Stream, pool: &mut Pool, lent: &[u8]) -> Result<()> {
-    let mut written = 0;
-    while written < WRITE_BYTES_PER_TURN_MAX
+    let mut room = WRITE_BYTES_PER_TURN_MAX;
+    while room > 0
         && let Some((piece, is_only)) = stream.outbox.front(pool, lent)
     {
-        let result = if is_only || stream.has_records() {
+        // A message is written whole, a stream up to the limit.
+        let result = if stream.has_records() || is_only && piece.len() <= room {
             let sent = stream.socket.send(piece, MsgFlags::NONE);
             sent.map(|len| (len, piece.len()))
         } else {
             let mut slices = [IoSlice::new(&[]); PIECES_PER_CALL_MAX];
-            let (count, all) = stream.outbox.gather(pool, lent, &mut slices);
+            let (count, all) = stream.outbox.gather(pool, lent, room, &mut slices);
             let pieces = slices.get(..count).unwrap_or_default();
             let sent = stream.socket.send_gathered(pieces, MsgFlags::NONE);
             sent.map(|len| (len, all))
@@ -160,7 +158,7 @@ pub(super) fn flush(stream: &mut Stream, pool: &mut Pool, lent: &[u8]) -> Result
         match result {
             Ok((len, all)) => {
                 stream.outbox.advance(pool, len);
-                written += len;
+                room = room.saturating_sub(len);
                 if len < all {
                     return Ok(());
                 }

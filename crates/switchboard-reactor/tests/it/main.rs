@@ -24,3 +24,4 @@ mod slices;
 mod streams;
 mod support;
 mod timers;
+mod turns;
