@@ -13,6 +13,7 @@ use core::time::Duration;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
+use berkeley::selector::{Backend, Selector};
 use berkeley::{Deadline, Endpoint, Error, Kind, Mode, Socket, Transport, create_connection};
 use switchboard_wire::FrameError;
 
@@ -40,6 +41,8 @@ pub struct Options {
     /// Messages and frames are shown to a person: what controls a terminal is taken out. A plain
     /// stream is never changed.
     pub is_cleaned: bool,
+    /// What waits for the input, the output and the peer at once.
+    pub backend: Backend,
 }
 
 /// Why a connection could not be made, or did not end well.
@@ -96,9 +99,14 @@ pub enum ConnectError {
         /// Who.
         endpoint: Box<Endpoint>,
     },
-    /// The selector failed.
-    #[error("{}", reason(.0))]
-    Wait(Error),
+    /// There is no waiting for the input, the output and the peer at once.
+    #[error("cannot wait with {}: {}", .backend.name(), reason(cause))]
+    Wait {
+        /// What should have waited.
+        backend: Backend,
+        /// Why it cannot.
+        cause: Error,
+    },
 }
 
 /// The words for an error where the message around it tells what it was about.
@@ -128,6 +136,9 @@ pub(crate) fn reason(error: &Error) -> impl fmt::Display + '_ {
 pub struct Connection {
     options: Options,
     socket: Socket,
+    selector: Box<dyn Selector>,
+    /// Why it is not the one that was asked for.
+    fallback: Option<Error>,
 }
 
 impl Connection {
@@ -135,21 +146,33 @@ impl Connection {
     ///
     /// # Errors
     /// [`ConnectError::Connect`] with the reason, [`ConnectError::NoStream`] for frames over
-    /// messages.
+    /// messages, [`ConnectError::Wait`].
     pub fn open(options: Options) -> Result<Self, ConnectError> {
         let transport = options.endpoint.transport();
         if options.frame_bytes_max.is_some() && transport.kind() != Kind::STREAM {
             return Err(ConnectError::NoStream { transport });
         }
+        let (selector, fallback) = open_selector(options.backend)?;
         let opened = create_connection(&options.endpoint, Deadline::within(options.timeout))
             .and_then(|(socket, _)| socket.set_mode(Mode::NonBlock).map(|()| socket));
         match opened {
-            Ok(socket) => Ok(Self { options, socket }),
+            Ok(socket) => Ok(Self {
+                options,
+                socket,
+                selector,
+                fallback,
+            }),
             Err(cause) => Err(ConnectError::Connect {
                 endpoint: Box::new(options.endpoint),
                 cause,
             }),
         }
+    }
+
+    /// Why it does not wait as it was asked to: there is no io_uring to be had, so it is epoll.
+    #[must_use]
+    pub const fn fallback(&self) -> Option<&Error> {
+        self.fallback.as_ref()
     }
 
     /// Joins the connection to an input and an output until it is over: the peer has closed, or,
@@ -170,4 +193,16 @@ impl Connection {
     ) -> Result<(), ConnectError> {
         Joint::new(self, input, output).run()
     }
+}
+
+/// Opens what waits; for io_uring, where there is none, epoll and the reason.
+fn open_selector(backend: Backend) -> Result<(Box<dyn Selector>, Option<Error>), ConnectError> {
+    let (opened, fallback) = match backend.open() {
+        Err(error @ Error::Unsupported(_)) if backend == Backend::IoUring => {
+            (Backend::Epoll.open(), Some(error))
+        }
+        opened => (opened, None),
+    };
+    let selector = opened.map_err(|cause| ConnectError::Wait { backend, cause })?;
+    Ok((selector, fallback))
 }

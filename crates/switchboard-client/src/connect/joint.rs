@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use berkeley::selector::{Event, Interest, Key, Poll, Selector, Trigger};
+use berkeley::selector::{Event, Interest, Key, Ready, Selector, Trigger};
 use berkeley::{Endpoint, Errno, Error, Kind, MsgFlags, Shutdown, Socket, Transport};
 
 use super::input::{Framing, Input};
@@ -21,25 +21,42 @@ const SOCKET: Key = Key(2);
 
 /// What a selector is told of one descriptor, and what it has been told.
 #[derive(Debug, Default)]
-struct Watched(Option<Interest>);
+struct Watched {
+    interest: Option<Interest>,
+    /// The selector cannot watch it, because it is a file and always ready.
+    is_always_ready: bool,
+}
 
 impl Watched {
     fn set(
         &mut self,
-        selector: &Poll,
+        selector: &dyn Selector,
         fd: &impl AsFd,
         key: Key,
         wanted: Option<Interest>,
     ) -> Result<(), Error> {
-        let (fd, before) = (fd.as_fd(), core::mem::replace(&mut self.0, wanted));
-        if before == wanted {
+        let fd = fd.as_fd();
+        let before = core::mem::replace(&mut self.interest, wanted);
+        if before == wanted || self.is_always_ready {
             return Ok(());
         }
-        match (before, wanted) {
+        let done = match (before, wanted) {
             (None, Some(interest)) => selector.register(fd, key, interest, Trigger::Level),
             (_, Some(interest)) => selector.modify(fd, key, interest, Trigger::Level),
             (_, None) => selector.unregister(fd),
+        };
+        match done {
+            Err(error) if error.errno() == Some(Errno::EPERM) => {
+                self.is_always_ready = true;
+                Ok(())
+            }
+            done => done,
         }
+    }
+
+    /// True if there is something to do that no wait tells of.
+    const fn is_due(&self) -> bool {
+        self.is_always_ready && self.interest.is_some()
     }
 }
 
@@ -47,6 +64,7 @@ impl Watched {
 pub(super) struct Joint<'a, I, O> {
     options: Options,
     socket: Socket,
+    selector: Box<dyn Selector>,
     source: &'a I,
     sink: &'a mut O,
     input: Input,
@@ -70,7 +88,12 @@ pub(super) struct Joint<'a, I, O> {
 
 impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
     pub(super) fn new(connection: Connection, source: &'a I, sink: &'a mut O) -> Self {
-        let Connection { options, socket } = connection;
+        let Connection {
+            options,
+            socket,
+            selector,
+            ..
+        } = connection;
         let framing = match (options.endpoint.transport(), options.frame_bytes_max) {
             (Transport::Udp, _) => Framing::Datagrams {
                 bytes_max: UDP_BYTES_MAX,
@@ -90,6 +113,7 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
             output: Output::new(framing, options.is_cleaned),
             options,
             socket,
+            selector,
             source,
             sink,
             is_blocked: false,
@@ -103,7 +127,6 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
     }
 
     pub(super) fn run(mut self) -> Result<(), ConnectError> {
-        let selector = Poll::new().map_err(ConnectError::Wait)?;
         let mut watched: [Watched; 3] = Default::default();
         let mut events = Vec::new();
         loop {
@@ -113,20 +136,38 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
             {
                 return verdict;
             }
-            let limit = self.limit();
-            self.watch(&selector, &mut watched)
-                .map_err(ConnectError::Wait)?;
-            selector
-                .wait(&mut events, limit)
-                .map_err(ConnectError::Wait)?;
-            if events.is_empty() {
+            self.wait(&mut watched, &mut events)
+                .map_err(|cause| ConnectError::Wait {
+                    backend: self.selector.backend(),
+                    cause,
+                })?;
+            let [input, output, _] = &watched;
+            let (reads, writes) = (input.is_due(), output.is_due());
+            if events.is_empty() && !reads && !writes {
                 // The peer has ended and nothing is left to be sent, or no answer comes any more.
                 self.verdict.get_or_insert(Ok(()));
             }
             for event in &events {
-                self.dispatch(event)?;
+                self.dispatch(event.key, event.ready)?;
+            }
+            for (key, is_due) in [(INPUT, reads), (OUTPUT, writes)] {
+                if is_due {
+                    self.dispatch(key, Ready::default())?;
+                }
             }
         }
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&self, watched: &mut [Watched; 3], events: &mut Vec<Event>) -> Result<(), Error> {
+        self.watch(watched)?;
+        let is_due = watched.iter().any(Watched::is_due);
+        let limit = if is_due {
+            Some(Duration::ZERO)
+        } else {
+            self.limit()
+        };
+        self.selector.wait(events, limit)
     }
 
     /// How long to wait before that is the end; `None`: as long as it takes.
@@ -141,7 +182,8 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
         is_waiting.then(|| self.options.wait.saturating_sub(self.last.elapsed()))
     }
 
-    fn watch(&self, selector: &Poll, watched: &mut [Watched; 3]) -> Result<(), Error> {
+    fn watch(&self, watched: &mut [Watched; 3]) -> Result<(), Error> {
+        let selector = self.selector.as_ref();
         let [input, output, socket] = watched;
         let goes_on = self.verdict.is_none();
         let reads_input = goes_on && !self.has_send_failed && self.input.wants_more();
@@ -169,15 +211,15 @@ impl<'a, I: AsFd, O: Write + AsFd> Joint<'a, I, O> {
         socket.set(selector, &self.socket, SOCKET, wanted)
     }
 
-    fn dispatch(&mut self, event: &Event) -> Result<(), ConnectError> {
-        match event.key {
+    fn dispatch(&mut self, key: Key, ready: Ready) -> Result<(), ConnectError> {
+        match key {
             INPUT => self.read_input(),
             OUTPUT => self.output.write(self.sink).map_err(ConnectError::Output)?,
             _ => {
-                if event.ready.is_writable() || event.ready.is_error() || event.ready.is_hang_up() {
+                if ready.is_writable() || ready.is_error() || ready.is_hang_up() {
                     self.is_blocked = false;
                 }
-                if event.ready.is_readable() && !self.has_peer_ended && self.output.is_empty() {
+                if ready.is_readable() && !self.has_peer_ended && self.output.is_empty() {
                     self.receive();
                 }
             }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::io::{self, IsTerminal};
 
+use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Error};
 use switchboard_client::connect::{ConnectError, Connection, Options};
 use switchboard_wire::limits;
@@ -63,6 +64,14 @@ pub(crate) struct Args {
         value_parser = seconds
     )]
     wait: Duration,
+
+    /// How to wait for the peer, the input and the output at once
+    #[arg(
+        long,
+        default_value = Backend::BEST.name(),
+        value_parser = super::mux()
+    )]
+    mux: Backend,
 }
 
 impl Args {
@@ -75,8 +84,10 @@ impl Args {
             timeout: self.timeout,
             wait: self.wait,
             is_cleaned: io::stdout().is_terminal(),
+            backend: self.mux,
         })
         .map_err(explain)?;
+        super::tell_fallback(connection.fallback());
         connection
             .join(&io::stdin(), &mut RawOutput::new()?)
             .map_err(explain)

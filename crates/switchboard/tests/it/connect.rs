@@ -1,15 +1,17 @@
 //! `switchboard connect`: standard input and output on one end of any socket.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use testkit::{PATIENCE, Program, Random, wire};
 
-use crate::support::{has_ipv6, listen, nobody, ours, python_server, run};
+use crate::support::{bin, has_ipv6, listen, nobody, ours, python_server, run};
 
 /// A TCP server of the test's own, and our program connected to it.
 #[track_caller]
@@ -195,4 +197,44 @@ fn an_empty_line_is_an_empty_datagram_or_none() {
         len = server.recv(&mut read).unwrap();
     }
     assert_eq!(&read[..len], b"next");
+}
+
+#[test]
+fn files_are_sent_and_kept_whatever_waits() {
+    let (_server, endpoint) = listen(&["tcp://127.0.0.1:0", "--echo"]);
+    let own = TempDir::new().unwrap();
+    let bytes = Random::new(11).bytes(3 << 20);
+    let input = own.path().join("input");
+    std::fs::write(&input, &bytes).unwrap();
+    for mux in ["select", "poll", "epoll", "io-uring"] {
+        // No selector needs to watch a file, and epoll(7) refuses to.
+        let output = own.path().join(mux);
+        let ended = Command::new(bin())
+            .args(["connect", &endpoint, "--mux", mux])
+            .stdin(File::open(&input).unwrap())
+            .stdout(File::create(&output).unwrap())
+            .status()
+            .unwrap();
+        assert!(ended.success(), "{mux}");
+        assert!(std::fs::read(&output).unwrap() == bytes, "{mux}");
+    }
+}
+
+#[test]
+fn what_waits_is_what_was_asked_for() {
+    for (mux, kind) in [("epoll", "[eventpoll]"), ("io-uring", "[io_uring]")] {
+        let (program, mut stream) = connected(&["--mux", mux]);
+        stream.write_all(b"welcome\n").unwrap();
+        program.out.wait_for("welcome\n");
+        if program.err.text().contains("epoll now") {
+            eprintln!("skipped: there is no io_uring here");
+            continue;
+        }
+        let folder = format!("/proc/{}/fd", program.id());
+        let has = std::fs::read_dir(folder).unwrap().any(|entry| {
+            let link = std::fs::read_link(entry.unwrap().path());
+            link.is_ok_and(|link| link.to_string_lossy().contains(kind))
+        });
+        assert!(has, "{mux}");
+    }
 }
