@@ -13,6 +13,7 @@ use core::fmt;
 use core::time::Duration;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use berkeley::selector::Backend;
 use berkeley::{Addr, Endpoint, Server, Transport, opt};
@@ -92,6 +93,12 @@ pub enum Piece<'a> {
 
 /// Who is told what arrives and happens.
 pub trait Audience {
+    /// False where nobody wants to see what connections send: [`Audience::piece`] is not called
+    /// for that, and it is not looked up whose it is. It is asked once.
+    fn wants_pieces(&self) -> bool {
+        true
+    }
+
     /// A piece arrived.
     ///
     /// # Errors
@@ -282,6 +289,19 @@ pub struct Listener {
     servers: Vec<Server>,
     reactor: Reactor,
     mail: (Sender<Mail>, Receiver<Mail>),
+    stop: Option<StopInput>,
+}
+
+/// What ends a listener from within its own thread.
+struct StopInput {
+    fd: OwnedFd,
+    told: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for StopInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StopInput").field(&self.fd).finish()
+    }
 }
 
 impl Listener {
@@ -311,6 +331,7 @@ impl Listener {
             servers,
             reactor,
             mail,
+            stop: None,
         })
     }
 
@@ -331,6 +352,15 @@ impl Listener {
         Stopper(self.mail.0.clone())
     }
 
+    /// Ends the listener, as a [`Stopper`] does, when there is something to read from `fd` or it is
+    /// at its end, and calls `told` then: for the pipe that a signal handler writes to. A program
+    /// that needs no thread for its signals has one alone, for which the kernel does less in each
+    /// call: it need not keep others from closing the descriptor meanwhile.
+    pub fn stop_on(&mut self, fd: OwnedFd, told: impl FnOnce() + Send + 'static) {
+        let told = Box::new(told);
+        self.stop = Some(StopInput { fd, told });
+    }
+
     /// Serves until it is stopped. A Unix socket's file is removed at the end.
     ///
     /// # Errors
@@ -342,6 +372,7 @@ impl Listener {
             servers,
             mut reactor,
             mail,
+            stop,
         } = self;
         if let (Answer::Reply(reply), Some(_)) = (&mut options.answer, options.frame_bytes_max) {
             let mut framed = Vec::new();
@@ -366,6 +397,10 @@ impl Listener {
             sources.push(source.map_err(ListenError::Wait)?);
         }
         let mut desk = Desk::new(options, sources, mail, audience);
+        if let Some(StopInput { fd, told }) = stop {
+            let input = reactor.add_input(fd).map_err(ListenError::Wait)?;
+            desk.stop_on(input, told);
+        }
         let result = reactor.run(&mut desk).map_err(ListenError::Wait);
         // The sockets go before their files, so that nobody finds a name without a listener.
         drop(reactor);

@@ -63,26 +63,26 @@ pub struct Reactor {
     dirty: Vec<Token>,
     /// Connections that were sent a part of what the handler is looking at.
     borrowers: Vec<Token>,
-    /// Where that lies in memory; empty while there is no such thing.
-    lent: Range<usize>,
-    /// Whom it came from.
-    shown: Option<Token>,
-    /// What of it goes back there, if nothing else waits for that peer.
-    echo: Option<Echo>,
+    shown: Shown,
     /// Connections that failed inside a call of the handler, to be told outside of it.
     failed: Vec<(Token, Error)>,
     /// Lent to each read in turn, hence empty while the handler looks at what was read.
-    buffer: Vec<u8>,
+    buffer: Box<[u8]>,
     running: bool,
     stopped: bool,
 }
 
-/// A part of what was read last, on its way back.
+/// What the handler is looking at.
 #[derive(Debug)]
-struct Echo {
-    token: Token,
+struct Shown {
+    /// Whom it came from.
+    from: Token,
+    /// Where it lies in memory.
     start: usize,
+    /// How long it is; zero while there is no such thing.
     len: usize,
+    /// The part of it that goes back there, if nothing else waits for that peer; else empty.
+    echo: Range<usize>,
 }
 
 impl Reactor {
@@ -104,11 +104,14 @@ impl Reactor {
             pool: Pool::new(),
             dirty: Vec::new(),
             borrowers: Vec::new(),
-            lent: 0..0,
-            shown: None,
-            echo: None,
+            shown: Shown {
+                from: Token::from_parts(u32::MAX, 0),
+                start: 0,
+                len: 0,
+                echo: 0..0,
+            },
             failed: Vec::new(),
-            buffer: vec![0; READ_BYTES_MAX],
+            buffer: vec![0; READ_BYTES_MAX].into(),
             running: false,
             stopped: false,
         })
@@ -244,15 +247,17 @@ impl Reactor {
     }
 
     /// Bytes that wait to be written to a connection.
+    #[inline]
     #[must_use]
     pub fn outbox_bytes(&self, token: Token) -> usize {
-        match self.slots.get(token).map(|source| &source.kind) {
-            Some(SourceKind::Stream(stream)) => match &self.echo {
-                Some(echo) if echo.token == token => echo.len + PIECE_BYTES,
-                _ => stream.outbox.bytes(),
-            },
-            _ => 0,
+        let Some(SourceKind::Stream(stream)) = self.slots.get(token).map(|source| &source.kind)
+        else {
+            return 0;
+        };
+        if self.shown.from == token && !self.shown.echo.is_empty() {
+            return self.shown.echo.len() + PIECE_BYTES;
         }
+        stream.outbox.bytes()
     }
 
     /// Sends a piece to a connection at the end of the turn; to a sequenced-packet one as a
@@ -284,33 +289,42 @@ impl Reactor {
     ///
     /// # Errors
     /// As [`Reactor::send`].
+    #[inline]
     pub fn send_slice(
         &mut self,
         token: Token,
         bytes: &[u8],
     ) -> core::result::Result<(), SendError> {
         // Nothing else can lie there while the handler looks at it.
-        let start = bytes.as_ptr().addr().wrapping_sub(self.lent.start);
-        if start >= self.lent.len() {
+        let start = bytes.as_ptr().addr().wrapping_sub(self.shown.start);
+        if start < self.shown.len
+            && self.shown.from == token
+            && self.shown.echo.is_empty()
+            && self.slots.stream_mut(token).is_some_and(Stream::is_free)
+        {
+            self.shown.echo = start..start + bytes.len();
+            return Ok(());
+        }
+        self.send_part(token, start, bytes)
+    }
+
+    /// The same where it is not the first that goes back, or goes to somebody else.
+    fn send_part(
+        &mut self,
+        token: Token,
+        start: usize,
+        bytes: &[u8],
+    ) -> core::result::Result<(), SendError> {
+        if start >= self.shown.len {
             return self.send_copy(token, bytes);
         }
-        let len = bytes.len();
-        match &mut self.echo {
-            None if self.shown == Some(token) => {
-                let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-                if !stream.is_finishing() && stream.outbox.is_empty() && !stream.has_records() {
-                    self.echo = Some(Echo { token, start, len });
-                    return Ok(());
-                }
+        let (echo, end) = (&self.shown.echo, start + bytes.len());
+        if self.shown.from == token && echo.start < echo.end && echo.end == start {
+            let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
+            if !stream.is_finishing() && stream.outbox.would_hold(end - echo.start) {
+                self.shown.echo.end = end;
+                return Ok(());
             }
-            Some(echo) if echo.token == token && echo.start + echo.len == start => {
-                let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;
-                if !stream.is_finishing() && stream.outbox.would_hold(echo.len + len) {
-                    echo.len += len;
-                    return Ok(());
-                }
-            }
-            _ => {}
         }
         self.send_lent(token, start, bytes)
     }
@@ -370,8 +384,10 @@ impl Reactor {
         if len == 0 {
             return Ok(false);
         }
-        if let Some(Echo { start, len, .. }) = self.echo.take_if(|echo| echo.token == token) {
+        if self.shown.from == token && !self.shown.echo.is_empty() {
             // It is no longer alone. An empty outbox takes any piece.
+            let echo = core::mem::take(&mut self.shown.echo);
+            let (start, len) = (echo.start, echo.len());
             self.lend(token, Piece::Lent { start, len })?;
         }
         let stream = self.slots.stream_mut(token).ok_or(SendError::Gone)?;

@@ -11,39 +11,49 @@ use crate::pieces::Outbox;
 const GENERATION_MAX: u32 = (1 << 24) - 1;
 
 /// The name of a source within its reactor. The token of a source that is gone names nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token {
-    index: u32,
-    generation: u32,
-}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(u64);
 
 impl Token {
     /// The place of the source, which others have had before it and will have after it.
+    #[inline]
     pub(crate) const fn place(self) -> usize {
-        self.index as usize
-    }
-
-    pub(crate) const fn generation(self) -> u32 {
-        self.generation
-    }
-
-    pub(crate) const fn from_parts(index: u32, generation: u32) -> Self {
-        Self { index, generation }
-    }
-
-    pub(crate) const fn key(self) -> Key {
-        Key(((self.generation as u64) << 32) | self.index as u64)
+        self.index() as usize
     }
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the two halves that `key` put together"
+        reason = "the lower half, where `from_parts` has put it"
     )]
+    const fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(crate) const fn from_parts(index: u32, generation: u32) -> Self {
+        Self(((generation as u64) << 32) | index as u64)
+    }
+
+    pub(crate) const fn key(self) -> Key {
+        Key(self.0)
+    }
+
     pub(crate) const fn from_key(key: Key) -> Self {
-        Self {
-            index: key.0 as u32,
-            generation: (key.0 >> 32) as u32,
-        }
+        Self(key.0)
+    }
+}
+
+impl core::fmt::Debug for Token {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Token")
+            .field("index", &self.index())
+            .field("generation", &self.generation())
+            .finish()
     }
 }
 
@@ -169,12 +179,20 @@ impl Stream {
     }
 
     /// Its messages are kept apart.
+    #[inline]
     pub(crate) fn has_records(&self) -> bool {
         self.socket.kind() == Kind::SEQPACKET
     }
 
+    #[inline]
     pub(crate) fn is_finishing(&self) -> bool {
         self.stage != Stage::Open
+    }
+
+    /// True if bytes that are sent now have nothing to wait for.
+    #[inline]
+    pub(crate) fn is_free(&mut self) -> bool {
+        !self.is_finishing() && self.outbox.is_empty() && !self.has_records()
     }
 }
 
@@ -207,26 +225,38 @@ impl Source {
         }
     }
 
+    /// True while what comes from it is read, be it to be passed on or to be thrown away.
+    #[inline]
+    pub(crate) fn reads(&self) -> bool {
+        if let SourceKind::Stream(stream) = &self.kind {
+            return !stream.ended && (!self.paused || stream.is_finishing());
+        }
+        let rests = match self.kind {
+            SourceKind::Listener { resting, .. } => resting,
+            SourceKind::Input { ended, .. } => ended,
+            _ => false,
+        };
+        !rests && !self.paused
+    }
+
     /// What the selector should watch for.
     pub(crate) fn wanted(&self) -> Option<Interest> {
-        let read = (!self.paused).then_some(Interest::READABLE);
-        match &self.kind {
-            SourceKind::Listener { resting: true, .. } | SourceKind::Input { ended: true, .. } => {
-                None
-            }
-            SourceKind::Listener { .. }
-            | SourceKind::Datagrams { .. }
-            | SourceKind::Input { .. } => read,
-            SourceKind::Stream(stream) => {
-                let reads = !stream.ended && (!self.paused || stream.is_finishing());
-                match (reads, stream.blocked) {
-                    (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
-                    (true, false) => Some(Interest::READABLE),
-                    (false, true) => Some(Interest::WRITABLE),
-                    (false, false) => None,
-                }
-            }
+        let writes = matches!(&self.kind, SourceKind::Stream(stream) if stream.blocked);
+        match (self.reads(), writes) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
         }
+    }
+
+    /// True if nothing but reading is to be waited for, and nothing else is waited for.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let waits = |watched: Interest| watched.contains(Interest::WRITABLE);
+        matches!(&self.kind, SourceKind::Stream(stream)
+            if stream.outbox.is_empty() && stream.stage == Stage::Open)
+            && !self.watched.is_some_and(waits)
     }
 }
 
@@ -248,31 +278,31 @@ impl Slots {
     pub(crate) fn insert(&mut self, mut source: Source) -> Token {
         self.live += 1;
         if let Some(token) = self.free.pop()
-            && let Some(slot) = self.slots.get_mut(token.index as usize)
+            && let Some(slot) = self.slots.get_mut(token.place())
         {
-            source.generation = token.generation;
+            source.generation = token.generation();
             *slot = Slot(Some(source));
             return token;
         }
         // More than four thousand million sources do not fit into a process.
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         self.slots.push(Slot(Some(source)));
-        Token {
-            index,
-            generation: 0,
-        }
+        Token::from_parts(index, 0)
     }
 
+    #[inline]
     pub(crate) fn get(&self, token: Token) -> Option<&Source> {
-        let source = self.slots.get(token.index as usize)?.0.as_ref()?;
-        (source.generation == token.generation).then_some(source)
+        let source = self.slots.get(token.place())?.0.as_ref()?;
+        (source.generation == token.generation()).then_some(source)
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Source> {
-        let source = self.slots.get_mut(token.index as usize)?.0.as_mut()?;
-        (source.generation == token.generation).then_some(source)
+        let source = self.slots.get_mut(token.place())?.0.as_mut()?;
+        (source.generation == token.generation()).then_some(source)
     }
 
+    #[inline]
     pub(crate) fn stream_mut(&mut self, token: Token) -> Option<&mut Stream> {
         match &mut self.get_mut(token)?.kind {
             SourceKind::Stream(stream) => Some(stream),
@@ -282,13 +312,11 @@ impl Slots {
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<Source> {
         self.get(token)?;
-        let source = self.slots.get_mut(token.index as usize)?.0.take()?;
+        let source = self.slots.get_mut(token.place())?.0.take()?;
         // A place whose generations are used up is left empty: no token is given out twice.
-        if token.generation < GENERATION_MAX {
-            self.free.push(Token {
-                index: token.index,
-                generation: token.generation + 1,
-            });
+        if token.generation() < GENERATION_MAX {
+            self.free
+                .push(Token::from_parts(token.index(), token.generation() + 1));
         }
         self.live -= 1;
         Some(source)
@@ -332,14 +360,11 @@ mod tests {
         let mut slots = Slots::default();
         let first = slots.insert(source());
         slots.get_mut(first).unwrap().generation = GENERATION_MAX;
-        let last = Token {
-            generation: GENERATION_MAX,
-            ..first
-        };
+        let last = Token::from_parts(first.index(), GENERATION_MAX);
         assert!(slots.get(first).is_none());
         assert!(slots.remove(last).is_some());
         assert!(slots.remove(last).is_none());
-        assert_eq!(slots.insert(source()).index, 1);
+        assert_eq!(slots.insert(source()).index(), 1);
         assert!(slots.get(last).is_none());
         assert_eq!(slots.len(), 1);
     }

@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -7,6 +9,10 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::pipe;
+
+/// What ends a program in good order.
+const STOPPING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// Signals that come so soon after the first mean the same request: a wrapper such as timeout(1)
 /// passes on what the terminal has sent to everybody already.
@@ -17,12 +23,38 @@ const SAME_REQUEST: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The system refuses the handlers or the thread.
-pub(crate) fn on_stop(mut stop: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+pub(crate) fn on_stop(stop: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
+    watch(Signals::new(STOPPING)?, None, stop)?;
+    Ok(())
+}
+
+/// The same for a program that has one thread alone as long as it works: what it gets has something
+/// to read at the first signal, and what is to be called then begins to wait for a later one.
+///
+/// # Errors
+/// The system refuses the handlers or the pipe.
+pub(crate) fn stop_input() -> anyhow::Result<(OwnedFd, impl FnOnce() + Send + 'static)> {
+    let (input, output) = io::pipe()?;
+    for signal in STOPPING {
+        pipe::register(signal, output.try_clone()?)?;
+    }
+    let signals = Signals::new(STOPPING)?;
+    let told = move || {
+        // Without a thread a later signal ends nothing: the first one soon does.
+        drop(watch(signals, Some(Instant::now()), || {}));
+    };
+    Ok((input.into(), told))
+}
+
+/// Waits for signals in a thread of its own; `first` is when the first one came, if it has.
+fn watch(
+    mut signals: Signals,
+    mut first: Option<Instant>,
+    mut stop: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            let mut first = None;
             for signal in signals.forever() {
                 match first {
                     None => {

@@ -100,7 +100,7 @@ impl Epoll {
     fn report(&self, told: &[libc::epoll_event], out: &mut Vec<Event>) {
         for event in told {
             let key = self.table.ordinary(event.u64);
-            if let Some(key) = key.or_else(|| self.table.change().take(event.u64)) {
+            if let Some(key) = key.or_else(|| self.extraordinary(event.u64)) {
                 let ready = Ready::from_poll(event.events);
                 out.push(Event { key, ready });
             }
@@ -108,6 +108,12 @@ impl Epoll {
         if out.is_empty() {
             self.lay_ghosts();
         }
+    }
+
+    /// Whose an event is, where there is more to it, or nobody's.
+    #[cold]
+    fn extraordinary(&self, data: u64) -> Option<Key> {
+        self.table.change().take(data)
     }
 
     /// Copies the list without the entries that a descriptor closed too early has left in it, and

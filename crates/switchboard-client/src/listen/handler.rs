@@ -94,7 +94,12 @@ pub(super) struct Desk<'a> {
     mail: Receiver<Mail>,
     to_self: Sender<Mail>,
     audience: &'a mut dyn Audience,
+    wants_pieces: bool,
     notices: Notices,
+    /// Guests from whom nothing is received for now.
+    paused: usize,
+    /// What ends everything, and whom to tell.
+    stop_input: Option<(Token, Box<dyn FnOnce() + Send>)>,
     /// Connections without a name so far.
     unnamed: u64,
     is_stopping: bool,
@@ -118,6 +123,9 @@ impl<'a> Desk<'a> {
         Self {
             options,
             outbox_bytes_max,
+            wants_pieces: audience.wants_pieces(),
+            paused: 0,
+            stop_input: None,
             sources,
             guests: TokenMap::new(),
             children: Children::default(),
@@ -129,6 +137,15 @@ impl<'a> Desk<'a> {
             is_stopping: false,
             failure: None,
         }
+    }
+
+    /// Ends everything when there is something to read there.
+    pub(super) fn stop_on(&mut self, input: Token, told: Box<dyn FnOnce() + Send>) {
+        self.stop_input = Some((input, told));
+    }
+
+    fn is_stop_input(&self, source: Token) -> bool {
+        matches!(&self.stop_input, Some((input, _)) if *input == source)
     }
 
     /// How it went.
@@ -199,12 +216,10 @@ impl<'a> Desk<'a> {
 
     /// Shows and answers what one read gave.
     fn take_bytes(&mut self, reactor: &mut Reactor, token: Token, bytes: &[u8]) {
-        let Some(guest) = self.guests.get(token) else {
-            return;
-        };
-        let told = self.audience.piece(&guest.name.peer(), Piece::Bytes(bytes));
-        let told = told.and_then(|()| self.audience.flush());
-        self.check(reactor, told);
+        // Each guest lies in a place of its own in memory: it is left alone where nobody asks.
+        if self.wants_pieces {
+            self.tell_bytes(reactor, token, bytes);
+        }
         let sent = match &self.options.answer {
             Answer::Echo => reactor.send_slice(token, bytes),
             Answer::Reply(reply) => reactor.send(token, reply.clone()),
@@ -212,6 +227,14 @@ impl<'a> Desk<'a> {
         };
         has_room(sent);
         self.pause_if_full(reactor, token);
+    }
+
+    fn tell_bytes(&mut self, reactor: &mut Reactor, token: Token, bytes: &[u8]) {
+        if let Some(guest) = self.guests.get(token) {
+            let told = self.audience.piece(&guest.name.peer(), Piece::Bytes(bytes));
+            let told = told.and_then(|()| self.audience.flush());
+            self.check(reactor, told);
+        }
     }
 
     /// Shows and answers the frames in what was read, until too many answers wait.
@@ -236,7 +259,9 @@ impl<'a> Desk<'a> {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            told = told.and_then(|()| self.audience.piece(&peer, Piece::Frame(&frame)));
+            if self.wants_pieces {
+                told = told.and_then(|()| self.audience.piece(&peer, Piece::Frame(&frame)));
+            }
             match &self.options.answer {
                 Answer::Echo => {
                     if let Err(error) = frame::encode(&frame, &mut answers) {
@@ -263,8 +288,32 @@ impl<'a> Desk<'a> {
             && let Some(guest) = self.guests.get_mut(token)
             && (is_full || guest.has_rest())
         {
+            self.paused += usize::from(!guest.is_paused);
             guest.is_paused = true;
             reactor.pause(token);
+        }
+    }
+
+    /// Goes on with a guest who has fetched all the answers.
+    fn unpause(&mut self, reactor: &mut Reactor, source: Token) {
+        let Some(guest) = self.guests.get_mut(source) else {
+            return;
+        };
+        if !core::mem::take(&mut guest.is_paused) {
+            return;
+        }
+        self.paused -= 1;
+        let frames = guest.frames.as_mut();
+        let rest = frames.map(|frames| core::mem::take(&mut frames.rest));
+        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+            self.take_frames(reactor, source, &rest);
+        }
+        if self
+            .guests
+            .get(source)
+            .is_some_and(|guest| !guest.is_paused)
+        {
+            reactor.resume(source);
         }
     }
 
@@ -310,6 +359,10 @@ impl<'a> Desk<'a> {
         for source in self.sources.drain(..) {
             reactor.close(source);
         }
+        if let Some((input, told)) = self.stop_input.take() {
+            reactor.close(input);
+            told();
+        }
         for token in self.guests.tokens() {
             reactor.finish(token, STOP_LIMIT);
         }
@@ -353,7 +406,9 @@ impl Handler for Desk<'_> {
     }
 
     fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
-        if self.options.frame_bytes_max.is_some() {
+        if self.is_stop_input(source) {
+            self.stop(reactor);
+        } else if self.options.frame_bytes_max.is_some() {
             self.take_frames(reactor, source, bytes);
         } else {
             self.take_bytes(reactor, source, bytes);
@@ -361,6 +416,9 @@ impl Handler for Desk<'_> {
     }
 
     fn ended(&mut self, reactor: &mut Reactor, source: Token) {
+        if self.is_stop_input(source) {
+            return self.stop(reactor);
+        }
         let guest = self.guests.get(source);
         let frames = guest.and_then(|guest| guest.frames.as_ref());
         match frames.map_or(Ok(()), |frames| frames.decoder.end()) {
@@ -371,11 +429,15 @@ impl Handler for Desk<'_> {
 
     fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
         let Some(Guest {
-            name, is_refused, ..
+            name,
+            is_refused,
+            is_paused,
+            ..
         }) = self.guests.remove(source)
         else {
             return;
         };
+        self.paused -= usize::from(is_paused);
         let peer = &name.peer();
         match why {
             _ if is_refused => {}
@@ -398,30 +460,16 @@ impl Handler for Desk<'_> {
     }
 
     fn drained(&mut self, reactor: &mut Reactor, source: Token) {
-        let Some(guest) = self.guests.get_mut(source) else {
-            return;
-        };
-        if !core::mem::take(&mut guest.is_paused) {
-            return;
-        }
-        let frames = guest.frames.as_mut();
-        let rest = frames.map(|frames| core::mem::take(&mut frames.rest));
-        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
-            self.take_frames(reactor, source, &rest);
-        }
-        if self
-            .guests
-            .get(source)
-            .is_some_and(|guest| !guest.is_paused)
-        {
-            reactor.resume(source);
+        // Most often nobody is paused, and each guest lies in a place of its own in memory.
+        if self.paused > 0 {
+            self.unpause(reactor, source);
         }
     }
-
     fn timer(&mut self, reactor: &mut Reactor, _tag: u64) {
         for token in core::mem::take(&mut self.guests).tokens() {
             reactor.close(token);
         }
+        self.paused = 0;
         self.children.end(true);
         self.settle(reactor);
     }

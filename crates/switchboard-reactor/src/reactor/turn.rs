@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use berkeley::selector::{Interest, Ready};
+use berkeley::selector::Ready;
 use berkeley::{Addr, Errno, Error, Mode, MsgFlags, Result, Socket};
 
 use super::driver::Driver;
@@ -67,29 +67,33 @@ impl Reactor {
         let Some(source) = self.slots.get_mut(token) else {
             return;
         };
-        let Some(wanted) = source.wanted() else {
+        let reads = source.reads() && ready.is_readable();
+        let SourceKind::Stream(stream) = &mut source.kind else {
+            if reads {
+                self.receive_otherwise(handler, token);
+            }
             return;
         };
-        if let SourceKind::Stream(stream) = &mut source.kind
-            && stream.blocked
+        if stream.blocked
             // What a ring sends tells by itself when it has ended.
             && (stream.has_records() || self.driver.completion().is_none())
             && (ready.is_writable() || ready.is_error() || ready.is_hang_up())
         {
             stream.blocked = false;
-            if !stream.dirty {
-                stream.dirty = true;
-                self.dirty.push(token);
-            }
+            self.mark(token);
         }
-        if ready.is_readable() && wanted != Interest::WRITABLE {
-            match source.kind {
-                SourceKind::Listener { .. } => self.accept(handler, token),
-                SourceKind::Datagrams { .. } => self.receive(handler, token),
-                SourceKind::Stream(_) | SourceKind::Input { .. } => {
-                    self.read(handler, token);
-                }
-            }
+        if reads {
+            self.read(handler, token);
+        }
+    }
+
+    /// Takes what has come for a source that is no connection.
+    fn receive_otherwise<H: Handler>(&mut self, handler: &mut H, token: Token) {
+        match self.slots.get(token).map(|source| &source.kind) {
+            Some(SourceKind::Listener { .. }) => self.accept(handler, token),
+            Some(SourceKind::Datagrams { .. }) => self.receive(handler, token),
+            Some(SourceKind::Input { .. }) => drop(self.read_input(handler, token)),
+            Some(SourceKind::Stream(_)) | None => {}
         }
     }
 
@@ -182,70 +186,90 @@ impl Reactor {
         self.buffer = buffer;
     }
 
-    /// Reads once; true if something came.
+    /// Reads once from a connection; true if something came.
     pub(super) fn read<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
-        let Some(source) = self.slots.get(token) else {
+        let Some(stream) = self.slots.stream_mut(token) else {
             return false;
         };
-        let mut thrown_away = false;
-        let result = match &source.kind {
-            SourceKind::Stream(stream) => {
-                thrown_away = stream.is_finishing();
-                let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
-                let len = limit.min(self.buffer.len());
-                let place = self.buffer.get_mut(..len).unwrap_or_default();
-                receive_from(&stream.socket, stream.has_records(), place)
-            }
-            SourceKind::Input { fd, .. } => berkeley::read(fd.as_fd(), &mut self.buffer),
-            SourceKind::Listener { .. } | SourceKind::Datagrams { .. } => return false,
-        };
-        match result {
-            Ok(0) => self.end(handler, token),
+        let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
+        let len = limit.min(self.buffer.len());
+        let place = self.buffer.get_mut(..len).unwrap_or_default();
+        let received = receive_from(&stream.socket, stream.has_records(), place);
+        let is_open = !stream.is_finishing();
+        match received {
+            Ok(len @ 1..) if is_open => self.pass(handler, token, len),
             // A connection that is being finished: what still comes is thrown away.
-            Ok(_) if thrown_away => return true,
-            Ok(len) => {
-                self.weigh(token, len);
-                let buffer = core::mem::take(&mut self.buffer);
-                let bytes = buffer.get(..len).unwrap_or_default();
-                let outcome = self.show(handler, token, bytes);
-                self.buffer = buffer;
-                if let Some(outcome) = outcome {
-                    self.after_flush(handler, token, outcome);
-                }
-                return true;
+            Ok(1..) => {}
+            nothing => return self.read_nothing(handler, token, nothing),
+        }
+        true
+    }
+
+    /// The same for an input.
+    pub(super) fn read_input<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
+        let Some(SourceKind::Input { fd, .. }) = self.slots.get(token).map(|source| &source.kind)
+        else {
+            return false;
+        };
+        match berkeley::read(fd.as_fd(), &mut self.buffer) {
+            Ok(len @ 1..) => {
+                self.pass(handler, token, len);
+                true
             }
+            nothing => self.read_nothing(handler, token, nothing),
+        }
+    }
+
+    /// What follows when nothing came: the end, a failure, or that there was nothing yet.
+    #[cold]
+    fn read_nothing<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        result: Result<usize>,
+    ) -> bool {
+        match result {
+            Ok(_) => self.end(handler, token),
             Err(error) if error.is_would_block() => {}
             Err(error) => self.fail(handler, token, error),
         }
         false
     }
 
+    /// Passes on what was read into the buffer.
+    #[inline]
+    fn pass<H: Handler>(&mut self, handler: &mut H, token: Token, len: usize) {
+        self.weigh(token, len);
+        let buffer = core::mem::take(&mut self.buffer);
+        let bytes = buffer.get(..len).unwrap_or_default();
+        let outcome = self.show(handler, token, bytes);
+        self.buffer = buffer;
+        if let Some(outcome) = outcome {
+            self.after_flush(handler, token, outcome);
+        }
+    }
+
     /// Shows what was read to the handler, and writes what that sends back of it. Answers how the
     /// writing went, if there was any.
+    #[inline]
     pub(super) fn show<H: Handler>(
         &mut self,
         handler: &mut H,
         token: Token,
         bytes: &[u8],
     ) -> Option<Result<()>> {
-        let begin = bytes.as_ptr().addr();
-        self.lent = begin..begin + bytes.len();
-        self.shown = Some(token);
+        (self.shown.from, self.shown.start) = (token, bytes.as_ptr().addr());
+        self.shown.len = bytes.len();
         handler.received(self, token, bytes);
-        self.lent = 0..0;
-        self.shown = None;
-        if let Some(echo) = self.echo.take() {
-            let outcome = self.send_back(&echo, bytes);
-            return if self.borrowers.is_empty() {
-                outcome
-            } else {
-                self.settle(token, bytes).or(outcome)
-            };
+        self.shown.len = 0;
+        let echo = core::mem::take(&mut self.shown.echo);
+        if !self.borrowers.is_empty() {
+            return self.settle(token, bytes, echo);
         }
-        if self.borrowers.is_empty() {
+        if echo.is_empty() {
             return None;
         }
-        self.settle(token, bytes)
+        self.send_back(token, bytes.get(echo).unwrap_or_default())
     }
 
     /// The peer has ended its side.

@@ -1,10 +1,11 @@
 //! Writing what waits.
 
+use core::ops::Range;
 use std::io::IoSlice;
 
 use berkeley::{MsgFlags, Result, Shutdown};
 
-use super::{Echo, Reactor, WRITE_BYTES_PER_TURN_MAX};
+use super::{Reactor, WRITE_BYTES_PER_TURN_MAX};
 use crate::handler::Handler;
 use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
 use crate::slots::{SourceKind, Stage, Stream, Token};
@@ -15,34 +16,34 @@ pub(super) const BATCH_MIN: usize = 4;
 
 impl Reactor {
     /// Writes what goes back where it came from; copies what the peer has no room for.
-    pub(super) fn send_back(&mut self, echo: &Echo, lent: &[u8]) -> Option<Result<()>> {
-        let stream = self.slots.stream_mut(echo.token)?;
-        let bytes = lent.get(echo.start..echo.start + echo.len)?;
+    pub(super) fn send_back(&mut self, token: Token, bytes: &[u8]) -> Option<Result<()>> {
+        let stream = self.slots.stream_mut(token)?;
         if let Some(driver) = self.driver.completion()
             && driver.sends(bytes.len())
         {
-            driver.send_copy(echo.token, stream, bytes);
+            driver.send_copy(token, stream, bytes);
             return None;
         }
-        let sent = match stream.socket.send(bytes, MsgFlags::NONE) {
-            Ok(len) => len,
-            Err(error) if error.is_would_block() => 0,
-            Err(error) => return Some(Err(error)),
-        };
-        if let Some(rest @ [_, ..]) = bytes.get(sent..) {
-            let rest = Piece::Shared(self.pool.copy(rest));
-            // Nothing else waits, and an empty outbox takes any piece.
-            debug_assert!(stream.outbox.is_empty());
-            let _fits = stream.outbox.push(&mut self.pool, rest);
+        match stream.socket.send(bytes, MsgFlags::NONE) {
+            Ok(sent) if sent == bytes.len() => Some(Ok(())),
+            result => Some(keep_rest(stream, &mut self.pool, bytes, result)),
         }
-        Some(Ok(()))
     }
 
     /// Takes back what the handler has sent of what it was shown: what goes back to the same
     /// connection is written, everything else is copied. Answers how the writing went.
-    pub(super) fn settle(&mut self, source: Token, lent: &[u8]) -> Option<Result<()>> {
+    pub(super) fn settle(
+        &mut self,
+        source: Token,
+        lent: &[u8],
+        echo: Range<usize>,
+    ) -> Option<Result<()>> {
+        let mut outcome = None;
+        if !echo.is_empty() {
+            outcome = self.send_back(source, lent.get(echo).unwrap_or_default());
+        }
         let mut borrowers = core::mem::take(&mut self.borrowers);
-        let (mut outcome, mut copied) = (None, Copied::default());
+        let mut copied = Copied::default();
         for token in borrowers.drain(..) {
             let Some(stream) = self.slots.stream_mut(token) else {
                 continue;
@@ -104,7 +105,16 @@ impl Reactor {
     }
 
     /// What follows when a connection was written to.
+    #[inline]
     pub(super) fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
+        match self.slots.get(token) {
+            Some(source) if source.is_at_rest() => handler.drained(self, token),
+            _ => self.flushed_in_part(handler, token),
+        }
+    }
+
+    /// The same where something is left, or something else follows.
+    fn flushed_in_part<H: Handler>(&mut self, handler: &mut H, token: Token) {
         let Some(source) = self.slots.get_mut(token) else {
             return;
         };
@@ -135,6 +145,28 @@ impl Reactor {
             handler.drained(self, token);
         }
     }
+}
+
+/// Keeps what the kernel did not take of something that was sent while nothing else waited.
+#[cold]
+fn keep_rest(
+    stream: &mut Stream,
+    pool: &mut Pool,
+    bytes: &[u8],
+    result: Result<usize>,
+) -> Result<()> {
+    let sent = match result {
+        Ok(len) => len,
+        Err(error) if error.is_would_block() => 0,
+        Err(error) => return Err(error),
+    };
+    if let Some(rest @ [_, ..]) = bytes.get(sent..) {
+        let rest = Piece::Shared(pool.copy(rest));
+        // An empty outbox takes any piece.
+        debug_assert!(stream.outbox.is_empty());
+        let _fits = stream.outbox.push(pool, rest);
+    }
+    Ok(())
 }
 
 /// Writes what waits, until the kernel takes no more or it is enough for one turn. What is lent can

@@ -110,7 +110,7 @@ impl Args {
             _ if self.echo => Answer::Echo,
             _ => Answer::Nothing,
         };
-        let listener = Listener::bind(Options {
+        let mut listener = Listener::bind(Options {
             endpoint: self.endpoint,
             backend: self.mux,
             answer,
@@ -119,14 +119,21 @@ impl Args {
         })
         .map_err(explain)?;
         super::tell_fallback(listener.fallback());
-        let stopper = listener.stopper();
-        signals::on_stop(move || stopper.stop())?;
+        let out = RawOutput::new()?;
+        let is_quiet = self.quiet || out.is_null();
+        if is_quiet {
+            let (input, told) = signals::stop_input()?;
+            listener.stop_on(input, told);
+        } else {
+            // Its thread can end the program while another program holds up the output.
+            let stopper = listener.stopper();
+            signals::on_stop(move || stopper.stop())?;
+        }
         for endpoint in listener.endpoints() {
             tell(format_args!("listening on {endpoint}"));
         }
-        let out = RawOutput::new()?;
         let kept = Vec::new();
-        if self.quiet || out.is_null() {
+        if is_quiet {
             listener.run(&mut Nobody)
         } else if io::stdout().is_terminal() {
             listener.run(&mut Screen { out, kept })
@@ -247,6 +254,10 @@ impl Audience for Pipe {
 struct Nobody;
 
 impl Audience for Nobody {
+    fn wants_pieces(&self) -> bool {
+        false
+    }
+
     fn piece(&mut self, _: &Peer, _: Piece<'_>) -> io::Result<()> {
         Ok(())
     }
