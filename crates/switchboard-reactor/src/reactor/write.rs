@@ -75,7 +75,9 @@ impl Reactor {
                 && core::mem::take(&mut stream.dirty)
             {
                 let completes = self.driver.completion().is_some() && !stream.has_records();
-                if completes && (is_batch || stream.blocked) {
+                // More than is written in one turn is told by its completion when it goes on.
+                let is_much = stream.outbox.bytes() > WRITE_BYTES_PER_TURN_MAX;
+                if completes && (is_batch || is_much || stream.blocked) {
                     self.hand_over(handler, token);
                     continue;
                 }
