@@ -314,7 +314,8 @@ impl Ring {
         self.send_pieces(key, core::iter::once(piece.into()), false)
     }
 
-    /// Sends a copy of some bytes. The memory for short ones is used again and again.
+    /// Sends a copy of some bytes. The memory for copies is used again and again, up to 4 MiB of
+    /// it and 4 KiB for each of 1,024.
     pub fn send_copy(&mut self, key: Key, bytes: &[u8]) -> SendId {
         let slot = self.engine.add_copy(key, bytes);
         self.prepare(key, Work::Send { slot });

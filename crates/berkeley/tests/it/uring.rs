@@ -468,3 +468,44 @@ fn a_descriptor_is_looked_up_when_the_operation_is_submitted() {
     assert_sent(&next(&mut ring, &Late(near)), 4);
     assert_eq!(receive(&far), b"late");
 }
+
+#[test]
+fn a_ring_is_idle_while_nothing_is_prepared_under_way_or_to_be_told() {
+    let Some(mut ring) = ring() else { return };
+    let group = whole(&mut ring, 4, 64);
+    let (near, far) = unix_pair(Kind::STREAM);
+    let sockets = [near];
+    // Its own waker is prepared from the start.
+    assert!(!ring.is_idle());
+    ring.wait(&sockets[..], Some(Duration::ZERO)).unwrap();
+    assert!(ring.is_idle());
+
+    ring.poll_once(Key(0), Interest::READABLE);
+    assert!(!ring.is_idle());
+    ring.wait(&sockets[..], Some(Duration::ZERO)).unwrap();
+    // A poll moves nothing.
+    assert!(ring.is_idle());
+
+    ring.receive(Key(0), group);
+    ring.wait(&sockets[..], Some(Duration::ZERO)).unwrap();
+    assert!(!ring.is_idle());
+    assert_eq!(ring.completions(), 0);
+    far.send_all(b"x").unwrap();
+    ring.wait(&sockets[..], Some(PATIENCE)).unwrap();
+    assert!(ring.completions() >= 1);
+    while ring.next().is_some() {}
+    assert_eq!(ring.completions(), 0);
+
+    ring.cancel_receive(Key(0), group);
+    let ended = loop {
+        let completion = next(&mut ring, &sockets[..]);
+        if matches!(completion.outcome, Outcome::Received(_)) && !completion.more {
+            break completion;
+        }
+    };
+    assert!(matches!(
+        ended.outcome,
+        Outcome::Received(Err(Errno::ECANCELED))
+    ));
+    assert!(ring.is_idle());
+}

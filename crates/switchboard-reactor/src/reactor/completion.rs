@@ -330,7 +330,7 @@ impl Completion {
         Ok(())
     }
 
-    /// Hands a copy of a few bytes over.
+    /// Hands a copy over.
     pub(super) fn send_copy(&mut self, token: Token, stream: &mut Stream, bytes: &[u8]) {
         let send = self.ring.send_copy(token.key(), bytes);
         let counted = stream.outbox.count_one(bytes.len());

@@ -26,8 +26,35 @@ impl Reactor {
         }
         match stream.socket.send(bytes, MsgFlags::NONE) {
             Ok(sent) if sent == bytes.len() => Some(Ok(())),
-            result => Some(keep_rest(stream, &mut self.pool, bytes, result)),
+            result => self.keep_rest(token, bytes, result),
         }
+    }
+
+    /// Keeps what the kernel did not take of something that was sent while nothing else waited.
+    #[cold]
+    fn keep_rest(
+        &mut self,
+        token: Token,
+        bytes: &[u8],
+        result: Result<usize>,
+    ) -> Option<Result<()>> {
+        let sent = match result {
+            Ok(len) => len,
+            Err(error) if error.is_would_block() => 0,
+            Err(error) => return Some(Err(error)),
+        };
+        let stream = self.slots.stream_mut(token)?;
+        if let Some(rest @ [_, ..]) = bytes.get(sent..) {
+            if let Some(driver) = self.driver.completion() {
+                driver.send_copy(token, stream, rest);
+                return None;
+            }
+            let rest = Piece::Shared(self.pool.copy(rest));
+            // An empty outbox takes any piece.
+            debug_assert!(stream.outbox.is_empty());
+            let _fits = stream.outbox.push(&mut self.pool, rest);
+        }
+        Some(Ok(()))
     }
 
     /// Takes back what the handler has sent of what it was shown: what goes back to the same
@@ -147,28 +174,6 @@ impl Reactor {
             handler.drained(self, token);
         }
     }
-}
-
-/// Keeps what the kernel did not take of something that was sent while nothing else waited.
-#[cold]
-fn keep_rest(
-    stream: &mut Stream,
-    pool: &mut Pool,
-    bytes: &[u8],
-    result: Result<usize>,
-) -> Result<()> {
-    let sent = match result {
-        Ok(len) => len,
-        Err(error) if error.is_would_block() => 0,
-        Err(error) => return Err(error),
-    };
-    if let Some(rest @ [_, ..]) = bytes.get(sent..) {
-        let rest = Piece::Shared(pool.copy(rest));
-        // An empty outbox takes any piece.
-        debug_assert!(stream.outbox.is_empty());
-        let _fits = stream.outbox.push(pool, rest);
-    }
-    Ok(())
 }
 
 /// Writes what waits, until the kernel takes no more or it is enough for one turn. What is lent can

@@ -332,3 +332,53 @@ fn a_handler_cannot_run_the_reactor_that_calls_it() {
         reactor.stop();
     });
 }
+
+#[test]
+fn a_stream_keeps_its_order_while_much_and_little_take_turns() {
+    const ROUNDS: usize = 12;
+    for backend in BACKENDS {
+        let mut reactor = Reactor::new(backend).unwrap();
+        let mut echoes = Vec::new();
+        let mut asks = HashMap::new();
+        for _ in 0..8 {
+            let (near, far) = tcp_pair();
+            echoes.push(reactor.add_stream(near, ROOMY).unwrap());
+            let ask = reactor.add_stream(far, ROOMY).unwrap();
+            asks.insert(ask, (0, 0, 0));
+        }
+        // Floods and trickles: each goes on for long enough that its way of receiving is chosen.
+        let len_of = |round: usize| if round / 6 % 2 == 0 { 200_000 } else { 100 };
+        for token in asks.keys() {
+            let first = Bytes::from(pattern(0, len_of(0)));
+            reactor.send(*token, first).unwrap();
+        }
+        let mut done = 0;
+        run(&mut reactor, |reactor, told| {
+            let Told::Received(token, bytes) = told else {
+                return;
+            };
+            let Some((place, in_round, round)) = asks.get_mut(&token) else {
+                assert!(echoes.contains(&token));
+                reactor.send(token, Bytes::from(bytes)).unwrap();
+                return;
+            };
+            assert_eq!(bytes, pattern(*place, bytes.len()), "{backend}");
+            *place += bytes.len();
+            *in_round += bytes.len();
+            if *in_round < len_of(*round) {
+                return;
+            }
+            (*in_round, *round) = (0, *round + 1);
+            if *round < 2 * ROUNDS {
+                let next = Bytes::from(pattern(*place, len_of(*round)));
+                reactor.send(token, next).unwrap();
+            } else {
+                done += 1;
+                if done == asks.len() {
+                    reactor.stop();
+                }
+            }
+        });
+        assert_eq!(reactor.sources(), 16);
+    }
+}

@@ -11,8 +11,11 @@ use super::tag::{self, Tag};
 /// Sends that are kept to be used again, with their memory.
 const POOL_MAX: usize = 1024;
 
-/// Memory that a kept send may hold for bytes that are copied.
+/// Memory that a kept send may always hold for bytes that are copied.
 const COPY_BYTES_KEPT_MAX: usize = 4096;
+
+/// What all kept sends may hold beyond that, so that long copies are free of allocations too.
+const SPARE_BYTES_KEPT_MAX: usize = 4 * 1024 * 1024;
 
 /// Something to send that stays where it is while it is owned.
 #[derive(Debug, Clone)]
@@ -82,8 +85,12 @@ impl Send {
     fn clear(&mut self) {
         self.pieces.clear();
         self.copied.clear();
-        self.copied.shrink_to(COPY_BYTES_KEPT_MAX);
         self.slices.clear();
+    }
+
+    /// What it holds beyond what each may.
+    fn spare(&self) -> usize {
+        self.copied.capacity().saturating_sub(COPY_BYTES_KEPT_MAX)
     }
 }
 
@@ -95,6 +102,8 @@ pub(super) struct Sends {
     pool: Vec<Box<Send>>,
     open: Vec<Option<Box<Send>>>,
     free: Vec<u32>,
+    /// What those in the pool hold beyond what each may.
+    spare: usize,
 }
 
 impl Sends {
@@ -111,6 +120,7 @@ impl Sends {
 
     fn blank(&mut self, key: u64, zero_copy: bool) -> Box<Send> {
         let mut send = self.pool.pop().unwrap_or_else(|| Box::new(Send::new()));
+        self.spare -= send.spare();
         send.key = key;
         send.zero_copy = zero_copy;
         send.result = 0;
@@ -213,7 +223,11 @@ impl Sends {
         if let Some(mut send) = self.open.get_mut(slot as usize).and_then(Option::take) {
             self.free.push(slot);
             send.clear();
+            if self.spare + send.spare() > SPARE_BYTES_KEPT_MAX {
+                send.copied.shrink_to(COPY_BYTES_KEPT_MAX);
+            }
             if self.pool.len() < POOL_MAX {
+                self.spare += send.spare();
                 self.pool.push(send);
             }
         }
