@@ -347,7 +347,13 @@ fn a_stream_keeps_its_order_while_much_and_little_take_turns() {
             asks.insert(ask, (0, 0, 0));
         }
         // Floods and trickles: each goes on for long enough that its way of receiving is chosen.
-        let len_of = |round: usize| if round / 6 % 2 == 0 { 200_000 } else { 100 };
+        let len_of = |round: usize| {
+            if (round / 6).is_multiple_of(2) {
+                200_000
+            } else {
+                100
+            }
+        };
         for token in asks.keys() {
             let first = Bytes::from(pattern(0, len_of(0)));
             reactor.send(*token, first).unwrap();

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use tempfile::TempDir;
 use testkit::{Hub, Program, names, wire};
 
-use crate::support::{bin, hub, run, wait_until_refused};
+use crate::support::{address, bin, hub, listen, run};
 
 #[test]
 fn the_banner_tells_the_doors_and_the_folder() {
@@ -175,6 +175,20 @@ fn a_folder_that_can_not_be_written_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_killed_listener_leaves_its_port_to_the_next_at_once() {
+    for mux in ["select", "poll", "epoll", "io-uring"] {
+        let echo = ["--echo", "--quiet", "--mux", mux];
+        let (mut dead, endpoint) = listen(&[&["tcp://127.0.0.1:0"], &echo[..]].concat());
+        let mut peer = TcpStream::connect(address(&endpoint)).unwrap();
+        peer.write_all(b"x").unwrap();
+        peer.read_exact(&mut [0]).unwrap();
+        dead.kill();
+        let (_alive, told) = listen(&[&[endpoint.as_str()], &echo[..]].concat());
+        assert_eq!(told, endpoint, "{mux}");
+    }
+}
+
+#[test]
 fn a_stale_unix_door_is_replaced_and_a_live_one_never() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("door.sock");
@@ -182,7 +196,6 @@ fn a_stale_unix_door_is_replaced_and_a_live_one_never() {
     let mut dead = hub(&door);
     dead.kill();
     assert!(path.exists());
-    wait_until_refused(&path);
     let alive = hub(&door);
     serve_with(&door).failed_with(&[path.to_str().unwrap(), "in use"]);
     assert!(path.exists());

@@ -1,13 +1,9 @@
 //! What the tests start, and small steps they share.
 
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Instant;
 
-use testkit::{Finished, Hub, PATIENCE, Program};
+use testkit::{Finished, Hub, Program};
 
 /// The binary under test.
 pub(crate) fn bin() -> &'static Path {
@@ -116,16 +112,4 @@ pub(crate) fn assert_harmless(text: &str) {
         .chars()
         .find(|c| c.is_control() && !"\n\t".contains(*c));
     assert_eq!(odd, None, "a control character in {text:?}");
-}
-
-/// Until a killed listener is gone: the kernel takes an io_uring apart, with the files that its
-/// operations hold, only after the process has ended.
-pub(crate) fn wait_until_refused(path: &Path) {
-    let end = Instant::now() + PATIENCE;
-    let is_refused =
-        || UnixStream::connect(path).is_err_and(|it| it.kind() == ErrorKind::ConnectionRefused);
-    while !is_refused() {
-        assert!(Instant::now() < end, "somebody still listens");
-        thread::yield_now();
-    }
 }
