@@ -250,14 +250,13 @@ impl Reactor {
     #[inline]
     #[must_use]
     pub fn outbox_bytes(&self, token: Token) -> usize {
-        let Some(SourceKind::Stream(stream)) = self.slots.get(token).map(|source| &source.kind)
-        else {
-            return 0;
-        };
         if self.shown.from == token && !self.shown.echo.is_empty() {
             return self.shown.echo.len() + PIECE_BYTES;
         }
-        stream.outbox.bytes()
+        match self.slots.get(token).map(|source| &source.kind) {
+            Some(SourceKind::Stream(stream)) => stream.outbox.bytes(),
+            _ => 0,
+        }
     }
 
     /// Sends a piece to a connection at the end of the turn; to a sequenced-packet one as a
@@ -309,6 +308,7 @@ impl Reactor {
     }
 
     /// The same where it is not the first that goes back, or goes to somebody else.
+    #[inline(never)]
     fn send_part(
         &mut self,
         token: Token,
@@ -510,6 +510,9 @@ impl Reactor {
     fn remove(&mut self, token: Token) -> Option<Source> {
         let mut source = self.slots.remove(token)?;
         self.driver.forget(token, &source);
+        if self.shown.from == token {
+            self.shown.echo = 0..0;
+        }
         if let SourceKind::Stream(stream) = &mut source.kind {
             stream.outbox.clear(&mut self.pool);
             if stream.is_finishing()

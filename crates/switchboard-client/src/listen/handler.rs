@@ -229,6 +229,7 @@ impl<'a> Desk<'a> {
         self.pause_if_full(reactor, token);
     }
 
+    #[inline(never)]
     fn tell_bytes(&mut self, reactor: &mut Reactor, token: Token, bytes: &[u8]) {
         if let Some(guest) = self.guests.get(token) {
             let told = self.audience.piece(&guest.name.peer(), Piece::Bytes(bytes));
@@ -284,8 +285,14 @@ impl<'a> Desk<'a> {
     fn pause_if_full(&mut self, reactor: &mut Reactor, token: Token) {
         let is_full = reactor.outbox_bytes(token) > ANSWER_BYTES_MAX;
         let has_frames = self.options.frame_bytes_max.is_some();
-        if (is_full || has_frames)
-            && let Some(guest) = self.guests.get_mut(token)
+        if is_full || has_frames {
+            self.pause(reactor, token, is_full);
+        }
+    }
+
+    #[inline(never)]
+    fn pause(&mut self, reactor: &mut Reactor, token: Token, is_full: bool) {
+        if let Some(guest) = self.guests.get_mut(token)
             && (is_full || guest.has_rest())
         {
             self.paused += usize::from(!guest.is_paused);
@@ -295,6 +302,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Goes on with a guest who has fetched all the answers.
+    #[inline(never)]
     fn unpause(&mut self, reactor: &mut Reactor, source: Token) {
         let Some(guest) = self.guests.get_mut(source) else {
             return;

@@ -131,7 +131,7 @@ impl Reactor {
         let mut index = 0;
         while let Some(&token) = self.driver.readiness().always_ready.get(index) {
             if is_wanted(&self.slots, token) {
-                self.read_input(handler, token);
+                self.read(handler, token);
             }
             index += 1;
         }

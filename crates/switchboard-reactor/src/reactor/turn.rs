@@ -92,7 +92,7 @@ impl Reactor {
         match self.slots.get(token).map(|source| &source.kind) {
             Some(SourceKind::Listener { .. }) => self.accept(handler, token),
             Some(SourceKind::Datagrams { .. }) => self.receive(handler, token),
-            Some(SourceKind::Input { .. }) => drop(self.read_input(handler, token)),
+            Some(SourceKind::Input { .. }) => drop(self.read(handler, token)),
             Some(SourceKind::Stream(_)) | None => {}
         }
     }
@@ -186,38 +186,39 @@ impl Reactor {
         self.buffer = buffer;
     }
 
-    /// Reads once from a connection; true if something came.
+    /// Reads once from a connection or an input; true if something came.
     pub(super) fn read<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
-        let Some(stream) = self.slots.stream_mut(token) else {
+        let Some(source) = self.slots.get(token) else {
             return false;
         };
-        let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
-        let len = limit.min(self.buffer.len());
-        let place = self.buffer.get_mut(..len).unwrap_or_default();
-        let received = receive_from(&stream.socket, stream.has_records(), place);
-        let is_open = !stream.is_finishing();
-        match received {
-            Ok(len @ 1..) if is_open => self.pass(handler, token, len),
-            // A connection that is being finished: what still comes is thrown away.
-            Ok(1..) => {}
+        let mut is_passed_on = true;
+        let received = if let SourceKind::Stream(stream) = &source.kind {
+            is_passed_on = !stream.is_finishing();
+            let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
+            let len = limit.min(self.buffer.len());
+            let place = self.buffer.get_mut(..len).unwrap_or_default();
+            receive_from(&stream.socket, stream.has_records(), place)
+        } else if let SourceKind::Input { fd, .. } = &source.kind {
+            berkeley::read(fd.as_fd(), &mut self.buffer)
+        } else {
+            return false;
+        };
+        let len = match received {
+            Ok(len @ 1..) => len,
             nothing => return self.read_nothing(handler, token, nothing),
+        };
+        // A connection that is being finished: what still comes is thrown away.
+        if is_passed_on {
+            self.weigh(token, len);
+            let buffer = core::mem::take(&mut self.buffer);
+            let bytes = buffer.get(..len).unwrap_or_default();
+            let outcome = self.show(handler, token, bytes);
+            self.buffer = buffer;
+            if let Some(outcome) = outcome {
+                self.after_flush(handler, token, outcome);
+            }
         }
         true
-    }
-
-    /// The same for an input.
-    pub(super) fn read_input<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
-        let Some(SourceKind::Input { fd, .. }) = self.slots.get(token).map(|source| &source.kind)
-        else {
-            return false;
-        };
-        match berkeley::read(fd.as_fd(), &mut self.buffer) {
-            Ok(len @ 1..) => {
-                self.pass(handler, token, len);
-                true
-            }
-            nothing => self.read_nothing(handler, token, nothing),
-        }
     }
 
     /// What follows when nothing came: the end, a failure, or that there was nothing yet.
@@ -234,19 +235,6 @@ impl Reactor {
             Err(error) => self.fail(handler, token, error),
         }
         false
-    }
-
-    /// Passes on what was read into the buffer.
-    #[inline]
-    fn pass<H: Handler>(&mut self, handler: &mut H, token: Token, len: usize) {
-        self.weigh(token, len);
-        let buffer = core::mem::take(&mut self.buffer);
-        let bytes = buffer.get(..len).unwrap_or_default();
-        let outcome = self.show(handler, token, bytes);
-        self.buffer = buffer;
-        if let Some(outcome) = outcome {
-            self.after_flush(handler, token, outcome);
-        }
     }
 
     /// Shows what was read to the handler, and writes what that sends back of it. Answers how the
@@ -378,12 +366,15 @@ const fn is_about_one_connection(errno: Errno) -> bool {
 }
 
 /// Receives from a connection: bytes of a stream, or one whole message.
+#[inline]
 fn receive_from(socket: &Socket, records: bool, buffer: &mut [u8]) -> Result<usize> {
-    if !records {
-        return socket.recv(buffer, MsgFlags::NONE);
-    }
-    // The answer is the real length, so that a message that does not fit is noticed.
-    match socket.recv(buffer, MsgFlags::TRUNC)? {
+    // The answer is the real length then, so that a message that does not fit is noticed.
+    let flags = if records {
+        MsgFlags::TRUNC
+    } else {
+        MsgFlags::NONE
+    };
+    match socket.recv(buffer, flags)? {
         len if len > buffer.len() => Err(Error::os("recv", Errno::EMSGSIZE)),
         len => Ok(len),
     }

@@ -21,7 +21,7 @@ impl Reactor {
         if let Some(driver) = self.driver.completion()
             && driver.sends(bytes.len())
         {
-            driver.send_copy(token, stream, bytes);
+            self.hand_back(token, bytes);
             return None;
         }
         match stream.socket.send(bytes, MsgFlags::NONE) {
@@ -55,6 +55,16 @@ impl Reactor {
             let _fits = stream.outbox.push(&mut self.pool, rest);
         }
         Some(Ok(()))
+    }
+
+    /// Lets the kernel write a copy.
+    #[inline(never)]
+    fn hand_back(&mut self, token: Token, bytes: &[u8]) {
+        if let (Some(stream), Some(driver)) =
+            (self.slots.stream_mut(token), self.driver.completion())
+        {
+            driver.send_copy(token, stream, bytes);
+        }
     }
 
     /// Takes back what the handler has sent of what it was shown: what goes back to the same
@@ -143,6 +153,7 @@ impl Reactor {
     }
 
     /// The same where something is left, or something else follows.
+    #[inline(never)]
     fn flushed_in_part<H: Handler>(&mut self, handler: &mut H, token: Token) {
         let Some(source) = self.slots.get_mut(token) else {
             return;
