@@ -213,7 +213,7 @@ impl Outbox {
             return None;
         };
         if bytes.len() > most {
-            return Some((bytes.split_to(most), most));
+            return (most > 0).then(|| (bytes.split_to(most), most));
         }
         let bytes = core::mem::take(bytes);
         self.first = pool.take(self.first);

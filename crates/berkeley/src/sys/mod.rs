@@ -8,6 +8,8 @@ pub(crate) mod addr;
 mod allocations;
 pub(crate) mod buf;
 pub(crate) mod control;
+#[cfg(test)]
+mod counting;
 pub(crate) mod event;
 pub(crate) mod interfaces;
 pub(crate) mod life;
