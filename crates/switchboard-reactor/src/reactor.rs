@@ -33,8 +33,8 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 64;
 /// Datagrams that are taken from one socket in one turn at most.
 pub const DATAGRAMS_PER_TURN_MAX: usize = 64;
 
-/// Bytes that are written to one byte stream at the end of one turn at most; the rest follows in the
-/// next one, when there is room. Messages of sequenced-packet connections are written whole.
+/// Bytes that are written to one byte stream at the end of one turn at most; the rest follows in
+/// the next one, when there is room. Messages of sequenced-packet connections are written whole.
 pub const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
 
 /// Reads by which the last words of a connection are fetched that cannot be written to any more.

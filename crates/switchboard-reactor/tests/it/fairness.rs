@@ -30,7 +30,7 @@ enum Noise {
     Rain(Socket),
     /// The address of a listener.
     Storm(Addr),
-    /// The other end of a stream that brings much and little by turns, and how much of that is left.
+    /// The other end of a stream that brings much and little by turns, and what of it is left.
     Tide(Socket, Cell<usize>, Cell<bool>),
 }
 
