@@ -140,7 +140,7 @@ impl Begun {
         }
     }
 
-    /// `part`: what came of a line that is not whole; with one thread a test that runs stands there.
+    /// `part`: what came of a line that is not whole; with one thread a running test stands there.
     fn names(&self, part: &str) -> String {
         let running = part
             .strip_prefix("test ")
