@@ -39,9 +39,9 @@ const ALARM: u64 = u64::MAX - 1;
 ///
 /// It is no faster than epoll(7), and slower where much is ready: what is the case is looked up
 /// with poll(2) after the kernel has told, and each number is compared with the file it stood for
-/// (fstat(2)), while each arrival costs a completion that tells nothing new. On two cores with Linux
-/// 6.18 an event costs 1.5 to 1.8 µs beside idle sockets, 1.2 to 1.4 with epoll; with all sockets
-/// busy it has 0.56 (100 of them), 0.88 (1,000) and 0.73 (10,000) of epoll's events
+/// (fstat(2)), while each arrival costs a completion that tells nothing new. On two cores with
+/// Linux 6.18 an event costs 1.5 to 1.8 µs beside idle sockets, 1.2 to 1.4 with epoll; with all
+/// sockets busy it has 0.56 (100 of them), 0.88 (1,000) and 0.73 (10,000) of epoll's events
 /// (`switchboard bench mux`). What io_uring is good at is [`crate::uring`].
 ///
 /// A poll holds the file that it is about. So a descriptor that is closed without being
