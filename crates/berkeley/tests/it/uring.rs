@@ -12,6 +12,7 @@ use berkeley::uring::{
 use berkeley::{Errno, Error, Kind, MsgFlags, Shutdown, Socket, opt};
 use bytes::Bytes;
 
+use crate::selector_contract::NUMBERS;
 use crate::support::{PATIENCE, assert_takes, drain, listener, receive, tcp, tcp_pair, unix_pair};
 
 /// A ring, or a line that says why there is none.
@@ -238,6 +239,31 @@ fn sends_of_all_kinds_arrive() {
 }
 
 #[test]
+fn a_send_without_copying_is_complete_when_all_was_taken_however_slowly() {
+    let Some(mut ring) = ring() else { return };
+    let (near, far) = tcp_pair();
+    let fds = [near];
+    let big = Bytes::from(vec![7; 16 << 20]);
+    ring.send_zero_copy(Key(0), [big.slice(..100), big.slice(100..)]);
+    assert!(now(&mut ring, &fds[..]).is_empty(), "no peer has such room");
+    let reader = thread::spawn(move || {
+        // The kernel gives up when it has waited for room some hundred times.
+        let (mut buf, mut count) = (vec![0; 8192], 0);
+        while count < 16 << 20 {
+            count += far.recv(&mut buf, MsgFlags::NONE).unwrap();
+        }
+        count
+    });
+    assert_sent(&next(&mut ring, &fds[..]), big.len());
+    assert_eq!(reader.join().unwrap(), big.len());
+    while ring.sends() > 0 {
+        ring.wait(&fds[..], Some(PATIENCE)).unwrap();
+        assert!(ring.next().is_none(), "it was told already");
+    }
+    assert!(big.is_unique());
+}
+
+#[test]
 fn a_failed_send_says_why() {
     let Some(mut ring) = ring() else { return };
     let (near, far) = unix_pair(Kind::STREAM);
@@ -254,6 +280,7 @@ fn a_failed_send_says_why() {
 #[test]
 fn a_thousand_connections_are_echoed_by_one_ring() {
     const COUNT: usize = 400;
+    let _all = NUMBERS.write().unwrap_or_else(|error| error.into_inner());
     let Some(mut ring) = ring() else { return };
     let (server, addr) = listener(512);
     let shared = ring.has_shared_buffers();

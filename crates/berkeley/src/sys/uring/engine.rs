@@ -309,13 +309,13 @@ impl Engine {
                 let slot = u32::try_from(rest).unwrap_or(u32::MAX);
                 let done = self.sends.finish(slot, result, more, cqueue::notif(flags));
                 return Some(match done {
-                    Done::Nothing | Done::Released => Reaped::nothing(),
+                    Done::Nothing => Reaped::nothing(),
                     Done::Again(key) => Reaped {
                         key: Key(key),
                         more: true,
                         what: What::SendAgain(slot),
                     },
-                    Done::Sent(key, result) | Done::Last(key, result) => Reaped {
+                    Done::Sent(key, result) => Reaped {
                         key: Key(key),
                         more: false,
                         what: What::Sent(len(result)),

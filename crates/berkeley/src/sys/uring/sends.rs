@@ -55,8 +55,10 @@ struct Send {
     slices: Vec<libc::iovec>,
     header: libc::msghdr,
     zero_copy: bool,
-    /// What the first of two completions said.
-    result: i32,
+    /// How many attempts the kernel still reads the memory for (`IORING_CQE_F_NOTIF`).
+    notices: u32,
+    /// Its end was told, and only those are waited for.
+    is_told: bool,
     /// What the attempts before this one have sent.
     sent: usize,
     /// Nobody wants the rest any more.
@@ -76,7 +78,8 @@ impl Send {
             // SAFETY: msghdr is plain integers and pointers, for which all zeros is a valid value.
             header: unsafe { mem::zeroed() },
             zero_copy: false,
-            result: 0,
+            notices: 0,
+            is_told: false,
             sent: 0,
             is_cancelled: false,
         }
@@ -123,7 +126,8 @@ impl Sends {
         self.spare -= send.spare();
         send.key = key;
         send.zero_copy = zero_copy;
-        send.result = 0;
+        send.notices = 0;
+        send.is_told = false;
         send.sent = 0;
         send.is_cancelled = false;
         send
@@ -199,27 +203,31 @@ impl Sends {
         let Some(Some(send)) = self.open.get_mut(slot as usize) else {
             return Done::Nothing;
         };
-        if !notice {
-            send.result = result;
+        if notice {
+            send.notices = send.notices.saturating_sub(1);
+            if send.is_told {
+                self.forget(slot);
+            }
+            return Done::Nothing;
         }
-        let (key, result) = (send.key, send.result);
-        if more {
-            return Done::Sent(key, result);
-        }
-        if !notice && !send.is_cancelled && send.is_to_go_on(result) {
+        send.notices += u32::from(more);
+        let key = send.key;
+        if !send.is_cancelled && send.is_to_go_on(result) {
             return Done::Again(key);
         }
         let result = send.count(result);
         self.forget(slot);
-        if notice {
-            Done::Released
-        } else {
-            Done::Last(key, result)
-        }
+        Done::Sent(key, result)
     }
 
-    /// Frees the place of a send that the kernel does not have (any more).
+    /// Frees the place of a send that is at its end, once the kernel has done with its memory.
     pub(super) fn forget(&mut self, slot: u32) {
+        if let Some(Some(send)) = self.open.get_mut(slot as usize)
+            && send.notices > 0
+        {
+            send.is_told = true;
+            return;
+        }
         if let Some(mut send) = self.open.get_mut(slot as usize).and_then(Option::take) {
             self.free.push(slot);
             send.clear();
@@ -262,15 +270,14 @@ impl Send {
     /// only so often, and then ends with what was taken by then.
     fn is_to_go_on(&mut self, result: i32) -> bool {
         let Ok(len) = usize::try_from(result) else {
-            return result == -libc::EAGAIN && !self.zero_copy;
+            return result == -libc::EAGAIN;
         };
         let pieces: usize = self.pieces.iter().map(|piece| piece.bytes().len()).sum();
         let is_part = len > 0 && self.sent + len < pieces + self.copied.len();
-        if is_part && !self.zero_copy {
+        if is_part {
             self.sent += len;
-            return true;
         }
-        false
+        is_part
     }
 
     /// The last result, with what was sent before.
@@ -288,10 +295,6 @@ pub(super) enum Done {
     Again(u64),
     /// Nothing that anybody waits for.
     Nothing,
-    /// Everything was taken; the kernel goes on reading the memory.
+    /// It has ended, although the kernel may go on reading the memory.
     Sent(u64, i32),
-    /// That has ended.
-    Released,
-    /// All in one.
-    Last(u64, i32),
 }
