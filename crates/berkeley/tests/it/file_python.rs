@@ -10,7 +10,7 @@ use std::time::Duration;
 use berkeley::file::{FileView, Newline, TextFile, TextReader, TextWriter, Utf8};
 use berkeley::{Kind, Mode, MsgFlags, Shutdown, Socket};
 
-use crate::support::unix_pair;
+use crate::support::{await_readable, unix_pair};
 
 /// One conversation a line: mode, buffer, newline, errors, then the steps with their arguments.
 const SCRIPT: &str = r#"
@@ -276,6 +276,11 @@ impl Talk {
             "flush" => self.view().flush()?,
             "came" => {
                 let mut buf = vec![0; 1 << 16];
+                if self.socket.is_none() && self.view.is_none() && self.second.is_none() {
+                    // The end, if nothing else. It is late where another test is starting a
+                    // program, which has a copy of each descriptor until it is executed.
+                    await_readable(&self.peer);
+                }
                 return Ok(match self.peer.recv(&mut buf, MsgFlags::DONTWAIT) {
                     Ok(len) => hex(&buf[..len]),
                     Err(error) if error.is_would_block() => "nothing".into(),

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, Storm, thread_id};
+use crate::support::{Finally, PATIENCE, Storm, thread_id};
 use crate::waits::{self, Limit, Wait};
 
 /// How late a limit may end a call.
@@ -103,9 +103,11 @@ fn assert_all_go_on(limit: Limit) {
             let name = wait.name;
             give.send(wait).unwrap();
             let release = ended.recv_timeout(PATIENCE).expect(name).expect(name);
+            // What it has captured lives until the call has ended.
+            let released = Finally::new(&release);
             storm.await_signals(SIGNALS);
             assert!(ended.try_recv().is_err(), "{name}, {limit:?}: did not wait");
-            release();
+            drop(released);
             ended.recv_timeout(PATIENCE).expect(name);
         }
         drop(give);

@@ -8,8 +8,8 @@ use berkeley::selector::Backend;
 use berkeley::{Deadline, Error, Kind, Level, Mode, MsgFlags, Result, Socket, opt};
 
 use crate::support::{
-    PATIENCE, Storm, assert_takes, assert_timed_out, drain, is_nonblocking, listener, receive, tcp,
-    tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
+    Finally, PATIENCE, Storm, assert_takes, assert_timed_out, drain, is_nonblocking, listener,
+    receive, tcp, tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
 };
 
 const LIMIT: Duration = Duration::from_millis(50);
@@ -164,9 +164,10 @@ fn interrupted<T: Send>(
         });
         let mut storm = Storm::over(&told.recv().unwrap());
         storm.await_signals(1);
+        let release = Finally::new(release);
         start.send(()).unwrap();
         storm.await_signals(signals);
-        release();
+        drop(release);
         waiter.join().unwrap()
     })
 }

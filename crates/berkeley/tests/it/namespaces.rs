@@ -89,6 +89,7 @@ const WIRES: &str = "\
             there -6 addr add fd78:$n::$host/64 dev p$n nodad
         done
         there -6 addr add fe80::2/64 dev p$n nodad
+        there link set p$n addrgenmode none
         there link set p$n up
         there link set lo up
     done";

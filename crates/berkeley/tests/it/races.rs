@@ -12,7 +12,9 @@ use berkeley::{
 
 use crate::closing::{assert_closed, race, woken};
 use crate::sendfile::file_of;
-use crate::support::{PATIENCE, listener, tcp, tcp_pair, udp, unix, unix_listener, unix_pair};
+use crate::support::{
+    PATIENCE, listener, rounds, tcp, tcp_pair, udp, unix, unix_listener, unix_pair,
+};
 
 const ROUNDS: usize = 500;
 const NONE: MsgFlags = MsgFlags::NONE;
@@ -159,7 +161,7 @@ fn a_connect_that_races_a_close_is_a_connection_or_an_end() {
     let (tcp_server, tcp_addr) = listener(64);
     let (unix_server, unix_addr) = unix_listener(Kind::STREAM, 64);
     for mode in [Mode::Block, Mode::NonBlock, Mode::Within(PATIENCE)] {
-        for round in 0..ROUNDS {
+        for round in rounds(ROUNDS) {
             let is_unix = round % 2 == 0;
             let (client, addr, server) = if is_unix {
                 (unix(Kind::STREAM), &unix_addr, &unix_server)
@@ -198,7 +200,7 @@ fn a_connect_that_races_a_close_is_a_connection_or_an_end() {
 /// A poll that races a close is ready, or closed.
 #[test]
 fn a_poll_that_races_a_close_is_woken_by_one_of_the_two() {
-    for round in 0..ROUNDS {
+    for round in rounds(ROUNDS) {
         let (a, b) = unix_pair(Kind::STREAM);
         let barrier = Barrier::new(2);
         let start = Instant::now();

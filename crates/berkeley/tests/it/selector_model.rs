@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use berkeley::selector::{Backend, Interest, Key, Ready, Selector, Trigger};
 use berkeley::{Kind, Mode, MsgFlags, Shutdown, Socket};
 use proptest::prelude::*;
 
 use crate::selector_contract::{NUMBERS, backends, has_edges, now};
-use crate::support::unix_pair;
+use crate::support::{PATIENCE, unix_pair};
 
 const SOCKETS: usize = 4;
 
@@ -176,10 +177,33 @@ fn take(place: &mut Place, selector: &dyn Selector, key: u64, step: Step) {
         Step::Close => {
             if place.peer.take().is_some() {
                 place.has_ended = true;
+                await_hang_up(&place.socket);
                 news(place);
             }
         }
         Step::Renew => *place = Place::new(),
+    }
+}
+
+/// Waits until the kernel says so: a program that another test is starting has a copy of each
+/// descriptor until it is executed.
+fn await_hang_up(socket: &Socket) {
+    let start = Instant::now();
+    let selector = Backend::Poll.open().unwrap();
+    selector
+        .register(
+            socket.as_fd(),
+            Key(0),
+            Interest::PEER_CLOSED,
+            Trigger::Level,
+        )
+        .unwrap();
+    while !now(selector.as_ref())
+        .iter()
+        .any(|event| event.ready.is_hang_up())
+    {
+        assert!(start.elapsed() < PATIENCE, "the peer is still there");
+        std::thread::yield_now();
     }
 }
 

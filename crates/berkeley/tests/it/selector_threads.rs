@@ -13,7 +13,8 @@ use berkeley::{Error, Kind, MsgFlags, Waker};
 
 use crate::selector_contract::{NUMBERS, assert_unsupported, each, keys, next, now};
 use crate::support::{
-    PATIENCE, assert_takes, await_asleep, await_readable, listener, tcp, thread_id, unix_pair,
+    Finally, PATIENCE, assert_takes, await_asleep, await_readable, listener, tcp, thread_id,
+    unix_pair,
 };
 
 const READ: Interest = Interest::READABLE;
@@ -28,8 +29,9 @@ fn while_waiting(selector: &dyn Selector, act: impl FnOnce()) -> Vec<Event> {
             selector.wait(&mut events, Some(PATIENCE)).unwrap();
             events
         });
+        let act = Finally::new(act);
         await_asleep(&told.recv().unwrap());
-        act();
+        drop(act);
         waiter.join().unwrap()
     })
 }
@@ -139,6 +141,7 @@ fn nothing_is_lost_while_thousands_are_registered_and_removed() {
             let churning: Vec<_> = (1..=THREADS)
                 .map(|thread| scope.spawn(move || churn(thread)))
                 .collect();
+            let over = Finally::new(|| is_over.store(true, Ordering::SeqCst));
             // One byte at a time, and the next one only when this one was told.
             let mut events = vec![];
             for _ball in 0..BALLS {
@@ -147,7 +150,7 @@ fn nothing_is_lost_while_thousands_are_registered_and_removed() {
                 assert_eq!(keys(&events), [0], "{backend}");
                 b.recv(&mut [0; 9], MsgFlags::NONE).unwrap();
             }
-            is_over.store(true, Ordering::SeqCst);
+            drop(over);
             churning
                 .into_iter()
                 .map(|thread| thread.join().unwrap())
@@ -250,13 +253,13 @@ fn a_limit_holds_although_others_register_all_the_time() {
                     selector.unregister(waker.as_fd()).unwrap();
                 }
             });
+            let _over = Finally::new(|| is_over.store(true, Ordering::SeqCst));
             let mut events = vec![];
             let limit = Duration::from_millis(30);
             assert_takes(limit, || {
                 selector.wait(&mut events, Some(limit)).unwrap();
                 assert_eq!(events, [], "{backend}");
             });
-            is_over.store(true, Ordering::SeqCst);
         });
     });
 }

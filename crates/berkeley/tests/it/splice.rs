@@ -106,12 +106,15 @@ fn what_could_not_be_delivered_in_time_is_delivered_later() {
     target.set_mode(Mode::Within(limit)).unwrap();
     let source = source_of(&data, tcp_pair());
     let mut splicer = Splicer::new();
-    let error = splicer.to_socket(&source, &target, None).unwrap_err();
-    assert!(error.is_timed_out(), "{error:?}");
-    let Error::Partial { sent, .. } = error else {
-        panic!("{error:?}")
-    };
-    assert!(splicer.held() > 0);
+    let mut sent = 0;
+    // The source may be late too, on a busy machine.
+    while splicer.held() == 0 {
+        let error = splicer.to_socket(&source, &target, None).unwrap_err();
+        assert!(error.is_timed_out(), "{error:?}");
+        if let Error::Partial { sent: part, .. } = error {
+            sent += part;
+        }
+    }
     target.set_mode(Mode::Block).unwrap();
     let reader = thread::spawn(move || read_all(&end));
     let rest = splicer.to_socket(&source, &target, None).unwrap();

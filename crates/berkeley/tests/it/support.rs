@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -142,11 +143,18 @@ pub(crate) fn is_nonblocking(fd: &impl AsFd) -> bool {
     flags(fd) & libc::O_NONBLOCK != 0
 }
 
+/// So many rounds of a race, or as many as a busy machine has time for: on one core, whoever tries
+/// again and again keeps it from the others for a while each time.
+pub(crate) fn rounds(count: usize) -> impl Iterator<Item = usize> {
+    let start = Instant::now();
+    (0..count).take_while(move |_| start.elapsed() < PATIENCE)
+}
+
 /// Asserts that `call` ends by its time limit: never before, and not long after. Since another
-/// program may keep the machine busy, one of five tries has to be in time.
+/// program may keep the machine busy, one of many tries has to be in time.
 pub(crate) fn assert_takes(limit: Duration, mut call: impl FnMut()) {
     let mut taken = Duration::ZERO;
-    for _try in 0..5 {
+    for _try in 0..25 {
         let start = Instant::now();
         call();
         taken = start.elapsed();
@@ -205,7 +213,30 @@ impl Drop for Storm {
     }
 }
 
-/// Waits until a thread of this process sleeps in the kernel.
+/// Done when it is dropped, so by a test that fails too: the scope of a thread that waits without a
+/// limit, or until it is told, would never end.
+pub(crate) struct Finally<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Finally<F> {
+    pub(crate) const fn new(end: F) -> Self {
+        Self(Some(end))
+    }
+}
+
+impl<F: FnOnce()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        let Some(end) = self.0.take() else { return };
+        if std::thread::panicking() {
+            // A second panic would end the other tests too.
+            drop(catch_unwind(AssertUnwindSafe(end)));
+        } else {
+            end();
+        }
+    }
+}
+
+/// Waits until a thread of this process sleeps in the kernel, for something else than a lock: so
+/// do all but one thread of a program that valgrind runs.
 pub(crate) fn await_asleep(thread: &str) {
     let start = Instant::now();
     let mut times = 0;
@@ -213,7 +244,10 @@ pub(crate) fn await_asleep(thread: &str) {
     while times < 3 {
         let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
         let state = stat.rsplit(") ").next().unwrap().chars().next();
-        times = if state == Some('S') { times + 1 } else { 0 };
+        let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
+        let is_locked = call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)));
+        let is_asleep = state == Some('S') && !is_locked;
+        times = if is_asleep { times + 1 } else { 0 };
         assert!(start.elapsed() < PATIENCE, "it does not sleep");
         std::thread::yield_now();
     }
