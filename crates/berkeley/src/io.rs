@@ -8,7 +8,8 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hook::{Hook, Hooked};
 use crate::kinds::{AcceptFlags, Kind, MsgFlags};
-use crate::socket::{NewMode, Socket, meant_for};
+use crate::socket::{Socket, meant_for};
+use crate::state::RawMode;
 use crate::sys;
 use crate::sys::addr::{AddrRoom, Written};
 use crate::sys::buf::{AtMost, RecvBuf, Slot};
@@ -266,7 +267,7 @@ impl<H: Hook> Hooked<'_, H> {
     /// As there.
     #[inline(always)]
     pub fn accept(&self) -> Result<(Socket, Option<Addr>)> {
-        self.accept_as(NewMode::usual())
+        self.accept_as(RawMode::usual())
     }
 
     /// [`Socket::accept_with`].
@@ -275,7 +276,7 @@ impl<H: Hook> Hooked<'_, H> {
     /// As there.
     #[inline(always)]
     pub fn accept_with(&self, mode: Mode) -> Result<(Socket, Option<Addr>)> {
-        self.accept_as(NewMode::of(mode))
+        self.accept_as(RawMode::of(mode))
     }
 
     /// [`Socket::accept_addr`].
@@ -284,7 +285,7 @@ impl<H: Hook> Hooked<'_, H> {
     /// As there.
     #[inline(always)]
     pub fn accept_addr(&self, mode: Mode, peer: &mut AddrBuf) -> Result<Socket> {
-        let mode = NewMode::of(mode);
+        let mode = RawMode::of(mode);
         let (fd, place) = (self.socket.as_fd(), &mut *peer);
         let attempt = move |_flags| sys::socket::accept(fd, mode.accept_flags(), place);
         match self.accept_first(attempt) {
@@ -303,11 +304,11 @@ impl<H: Hook> Hooked<'_, H> {
         } else {
             Mode::NonBlock
         };
-        self.accept_by(NewMode::of(mode), Some(flags), None)
+        self.accept_by(RawMode::of(mode), Some(flags), None)
     }
 
     #[inline(always)]
-    fn accept_as(&self, mode: NewMode) -> Result<(Socket, Option<Addr>)> {
+    fn accept_as(&self, mode: RawMode) -> Result<(Socket, Option<Addr>)> {
         let mut room = AddrRoom::new();
         let (fd, place) = (self.socket.as_fd(), &mut room);
         match self
@@ -339,7 +340,7 @@ impl<H: Hook> Hooked<'_, H> {
     #[cold]
     fn accept_by(
         self,
-        mode: NewMode,
+        mode: RawMode,
         flags: Option<AcceptFlags>,
         first: Option<Errno>,
     ) -> Result<(Socket, Option<Addr>)> {
@@ -352,7 +353,7 @@ impl<H: Hook> Hooked<'_, H> {
     #[cold]
     fn accept_slowly(
         self,
-        mode: NewMode,
+        mode: RawMode,
         flags: Option<AcceptFlags>,
         first: Option<Errno>,
         raw: &mut AddrBuf,

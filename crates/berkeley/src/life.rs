@@ -1,6 +1,5 @@
 //! How a socket ends, and how it gets into other hands: close, abort, duplicate, inherit, detach.
 
-use core::sync::atomic::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, Result};
@@ -28,16 +27,16 @@ impl Socket {
     /// # References
     /// close(2), dup3(2).
     pub fn close(&self) -> Result<()> {
-        if self.is_borrowed {
+        if self.state.is_borrowed() {
             return Err(Error::Invalid(
                 "a borrowed socket is for its owner to close".into(),
             ));
         }
-        if self.closed.swap(true, Ordering::SeqCst) {
+        if self.state.close() {
             return Ok(());
         }
         lease::close(self.fd.as_fd()).map_err(|errno| {
-            self.closed.store(false, Ordering::SeqCst);
+            self.state.reopen();
             Error::os("close", errno)
         })
     }
@@ -55,7 +54,7 @@ impl Socket {
     /// # References
     /// shutdown(2), close(2).
     pub fn abort(&self) -> Result<()> {
-        if self.is_closed() || self.is_borrowed {
+        if self.is_closed() || self.state.is_borrowed() {
             return self.close();
         }
         // The number is made inert first, so that who is woken knows why; without a descriptor to
@@ -77,7 +76,7 @@ impl Socket {
     /// True after [`Socket::close`] or [`Socket::abort`].
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.state.is_closed()
     }
 
     /// The end of a stream, or that of the socket: an aborted one reads as ended.

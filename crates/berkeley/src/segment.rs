@@ -1,7 +1,6 @@
 //! UDP segmentation offload: one call and one pass through the network stack for many datagrams.
 
 use core::iter::FusedIterator;
-use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 
@@ -25,12 +24,6 @@ const BYTES_MAX: usize = 65_535 - 40 - 8;
 
 /// Bytes of control messages that a receive is prepared for.
 const CONTROL_BYTES: usize = 256;
-
-/// Whether a socket still cuts datagrams in the kernel, or has met a path that cannot.
-#[derive(Debug, Default)]
-pub(crate) struct Segmentation {
-    is_off: AtomicBool,
-}
 
 /// What there is to send, cut into datagrams.
 #[derive(Clone, Copy)]
@@ -102,7 +95,7 @@ impl Socket {
     /// True as long as the kernel cuts what [`Socket::send_segmented`] sends.
     #[must_use]
     pub fn is_segmentation_offloaded(&self) -> bool {
-        !self.segmentation().is_off.load(Ordering::Relaxed)
+        self.state.is_segmentation_offloaded()
     }
 
     /// Sends what goes with one call, or else datagram by datagram; `went` counts those.
@@ -127,7 +120,7 @@ impl Socket {
             *went += self.send_plain(datagram, cut)?;
             // The same data do go without it, so it was the offload that was refused.
             if is_refused {
-                self.segmentation().is_off.store(true, Ordering::Relaxed);
+                self.state.stop_segmentation();
             }
         }
         Ok(())

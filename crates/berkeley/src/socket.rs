@@ -1,8 +1,6 @@
 //! The socket: its life, from creation to close.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::addr::{self, Addr, AddrBuf, ToAddr};
@@ -12,12 +10,9 @@ use crate::kinds::{Family, Kind, Protocol, Shutdown};
 use crate::lease;
 use crate::opt;
 use crate::rawopt::option_of;
-use crate::segment::Segmentation;
+use crate::state::{RawMode, State};
 use crate::sys;
-use crate::wait::{Deadline, Mode, Patience};
-
-/// The value of `Socket::mode` for [`Mode::Block`]; every other one is a limit in nanoseconds.
-const MODE_BLOCK: u64 = u64::MAX;
+use crate::wait::{Mode, Patience};
 
 /// A socket of any family and type, owned: it is closed when it goes out of scope.
 ///
@@ -48,27 +43,23 @@ const MODE_BLOCK: u64 = u64::MAX;
 /// ```
 pub struct Socket {
     pub(crate) fd: OwnedFd,
-    pub(crate) closed: AtomicBool,
-    pub(crate) is_borrowed: bool,
-    segmentation: Segmentation,
-    /// Makes one word of these four, so that a new socket has them written at once.
-    _fourth: u8,
-    mode: AtomicU64,
+    pub(crate) state: State,
     facts: Facts,
 }
 
 /// What a socket was made as, and hands on to those that it accepts.
 #[derive(Debug, Clone, Copy)]
 struct Facts {
-    /// As the kernel keeps it: it makes no socket whose family does not fit.
-    family: libc::sa_family_t,
-    /// As the kernel keeps it: its types fit into four bits.
-    kind: u16,
-    protocol: Protocol,
+    /// The kernel makes no socket of a family that does not fit: it has some fifty.
+    family: u8,
+    /// The kernel's types fit into four bits.
+    kind: u8,
+    /// As wide as the kernel keeps it.
+    protocol: u16,
 }
 
 /// Who has many connections has as many of these.
-const _: () = assert!(size_of::<Socket>() <= 24);
+const _: () = assert!(size_of::<Socket>() == 16);
 
 impl Socket {
     /// Connections that may wait to be accepted unless the caller says otherwise. The kernel cuts
@@ -82,9 +73,6 @@ impl Socket {
     /// [`Error::UnsupportedFamily`] for a family that this kernel lacks (`EAFNOSUPPORT`);
     /// [`Error::NotMade`] with `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for a protocol or a type, with
     /// `EACCES`, `EPERM` without the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
-    ///
-    /// # References
-    /// socket(2).
     pub fn new(family: Family, kind: Kind, protocol: Protocol) -> Result<Self> {
         let (kind, mode) = kind_and_mode(kind);
         Self::with_mode(family, kind, protocol, mode)
@@ -153,36 +141,23 @@ impl Socket {
     ) -> Self {
         Self {
             fd,
-            closed: AtomicBool::new(false),
-            is_borrowed: false,
-            mode: AtomicU64::new(mode_to_raw(mode)),
-            segmentation: Segmentation::default(),
-            _fourth: 0,
+            state: State::new(RawMode::of(mode)),
             facts: Facts {
-                family: libc::sa_family_t::try_from(family.raw()).unwrap_or(0),
-                kind: u16::try_from(kind.raw()).unwrap_or(0),
-                protocol,
+                family: u8::try_from(family.raw()).unwrap_or(0),
+                kind: u8::try_from(kind.raw()).unwrap_or(0),
+                protocol: kept_protocol(protocol),
             },
         }
     }
 
     /// A connection that this listener has accepted.
     #[inline]
-    pub(crate) fn accepted(&self, fd: OwnedFd, mode: NewMode) -> Self {
+    pub(crate) fn accepted(&self, fd: OwnedFd, mode: RawMode) -> Self {
         Self {
             fd,
-            closed: AtomicBool::new(false),
-            is_borrowed: false,
-            mode: AtomicU64::new(mode.0),
-            segmentation: Segmentation::default(),
-            _fourth: 0,
+            state: State::new(mode),
             facts: self.facts,
         }
-    }
-
-    /// What this socket has learnt about sending many datagrams at once.
-    pub(crate) const fn segmentation(&self) -> &Segmentation {
-        &self.segmentation
     }
 
     /// The address family.
@@ -197,17 +172,17 @@ impl Socket {
         Kind::from_raw(self.facts.kind as i32)
     }
 
-    /// The protocol that was asked for.
+    /// The protocol that was asked for: its low 16 bits, which is what the kernel keeps of it.
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
-        self.facts.protocol
+        Protocol::from_raw(self.facts.protocol as i32)
     }
 
     /// How calls wait.
     #[inline]
     #[must_use]
     pub fn mode(&self) -> Mode {
-        mode_from_raw(self.mode.load(Ordering::Relaxed))
+        self.state.mode().mode()
     }
 
     /// Chooses how calls wait. A limited socket does not block in the kernel either, so a
@@ -218,7 +193,7 @@ impl Socket {
     pub fn set_mode(&self, mode: Mode) -> Result<()> {
         sys::socket::set_nonblocking(self.fd.as_fd(), mode != Mode::Block)
             .map_err(|errno| self.failure("ioctl FIONBIO", errno))?;
-        self.mode.store(mode_to_raw(mode), Ordering::Relaxed);
+        self.state.set_mode(RawMode::of(mode));
         Ok(())
     }
 
@@ -316,12 +291,17 @@ impl Socket {
     /// How a call of this socket waits.
     #[inline]
     pub(crate) fn patience(&self) -> Patience {
-        match self.mode.load(Ordering::Relaxed) {
-            MODE_BLOCK => Patience::Kernel,
-            0 => Patience::None,
-            nanos => Patience::Until(Deadline::within(Duration::from_nanos(nanos))),
-        }
+        self.state.mode().patience()
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "as the kernel does it"
+)]
+const fn kept_protocol(protocol: Protocol) -> u16 {
+    protocol.raw() as u16
 }
 
 /// The kernel's error for a call on an address names the address.
@@ -388,78 +368,6 @@ fn kind_with_mode(kind: Kind, mode: Mode) -> i32 {
         kind.raw()
     } else {
         kind.raw() | libc::SOCK_NONBLOCK
-    }
-}
-
-/// The mode of a socket that is about to be made, as it is kept there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NewMode(u64);
-
-impl NewMode {
-    #[inline]
-    pub(crate) fn of(mode: Mode) -> Self {
-        Self(mode_to_raw(mode))
-    }
-
-    /// [`Mode::for_new_sockets`].
-    #[inline]
-    pub(crate) fn usual() -> Self {
-        Self(MODE_FOR_NEW.load(Ordering::Relaxed))
-    }
-
-    /// The flags of accept4(2) that make it so.
-    #[inline]
-    pub(crate) const fn accept_flags(self) -> i32 {
-        match self.0 {
-            MODE_BLOCK => libc::SOCK_CLOEXEC,
-            _ => libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
-        }
-    }
-}
-
-#[inline]
-fn mode_to_raw(mode: Mode) -> u64 {
-    match mode {
-        Mode::Block => MODE_BLOCK,
-        Mode::NonBlock => 0,
-        Mode::Within(limit) => limit_to_raw(limit),
-    }
-}
-
-/// Beyond 584 years a limit is as good as none, but it must not become `Block`, which is another
-/// state of the descriptor.
-#[cold]
-fn limit_to_raw(limit: Duration) -> u64 {
-    let nanos = u64::try_from(limit.as_nanos()).unwrap_or(MODE_BLOCK - 1);
-    nanos.min(MODE_BLOCK - 1)
-}
-
-#[inline]
-fn mode_from_raw(raw: u64) -> Mode {
-    match raw {
-        MODE_BLOCK => Mode::Block,
-        0 => Mode::NonBlock,
-        nanos => Mode::Within(Duration::from_nanos(nanos)),
-    }
-}
-
-/// The mode of sockets that are made without one being said, process-wide.
-static MODE_FOR_NEW: AtomicU64 = AtomicU64::new(MODE_BLOCK);
-
-impl Mode {
-    /// The mode of new sockets: of [`Socket::new`], [`Socket::pair`] and [`Socket::accept`].
-    /// [`Mode::Block`] unless the program has chosen another.
-    #[doc(alias = "getdefaulttimeout")]
-    #[must_use]
-    pub fn for_new_sockets() -> Self {
-        mode_from_raw(MODE_FOR_NEW.load(Ordering::Relaxed))
-    }
-
-    /// Chooses the mode of sockets that will be made from now on, everywhere in the process. A
-    /// matter of the program: no library should do it.
-    #[doc(alias = "setdefaulttimeout")]
-    pub fn set_for_new_sockets(self) {
-        MODE_FOR_NEW.store(mode_to_raw(self), Ordering::Relaxed);
     }
 }
 

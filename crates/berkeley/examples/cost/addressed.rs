@@ -15,16 +15,25 @@ use crate::{CALLS, measured};
 
 pub(crate) fn calls(ours: bool, operation: &str, mode: Mode) -> Result<usize> {
     let is_lent = operation.ends_with("_addr") || operation.ends_with("(AddrBuf)");
-    match (
-        operation.starts_with("accept"),
-        operation.ends_with("(IPv6)"),
-    ) {
-        (true, false) if mode == Mode::Block => accept::<libc::sockaddr_in, false>(ours, is_lent),
-        (true, false) => accept::<libc::sockaddr_in, true>(ours, is_lent),
-        (true, true) if mode == Mode::Block => accept::<libc::sockaddr_in6, false>(ours, is_lent),
-        (true, true) => accept::<libc::sockaddr_in6, true>(ours, is_lent),
+    let is_accept = operation.starts_with("accept");
+    match (is_accept, operation.ends_with("(IPv6)")) {
+        (true, false) => accepts::<libc::sockaddr_in>(ours, operation, is_lent, mode),
+        (true, true) => accepts::<libc::sockaddr_in6>(ours, operation, is_lent, mode),
         (false, false) => datagrams::<libc::sockaddr_in>(ours, operation, is_lent, mode),
         (false, true) => datagrams::<libc::sockaddr_in6>(ours, operation, is_lent, mode),
+    }
+}
+
+/// `accept` takes the mode that the program has chosen for its new sockets, and the others one
+/// that is said with the call: a constant, as it is to the bare call.
+fn accepts<A: Typed>(ours: bool, operation: &str, is_lent: bool, mode: Mode) -> Result<usize> {
+    match (operation.starts_with("accept_"), mode) {
+        (false, Mode::Block) => {
+            accept::<A, false>(ours, is_lent, |from, kept| A::accept(from, kept))
+        }
+        (false, _) => accept::<A, true>(ours, is_lent, |from, kept| A::accept(from, kept)),
+        (true, Mode::Block) => accept::<A, false>(ours, is_lent, A::accept_with::<false>),
+        (true, _) => accept::<A, true>(ours, is_lent, A::accept_with::<true>),
     }
 }
 
@@ -34,7 +43,21 @@ trait Typed: Inet<Ip: Into<IpAddr>> {
 
     /// One call of ours, and what a program looks at.
     fn recv_from(near: &Socket, buf: &mut [u8]) -> bool;
-    fn accept<const NONBLOCKING: bool>(listener: &Socket, kept: &mut Vec<Socket>) -> bool;
+    fn accept(listener: &Socket, kept: &mut Vec<Socket>) -> bool;
+    fn accept_with<const NONBLOCKING: bool>(listener: &Socket, kept: &mut Vec<Socket>) -> bool;
+}
+
+macro_rules! kept_with_peer {
+    ($form:ident, $accepted:expr, $kept:expr) => {
+        match $accepted {
+            Ok((socket, Some(Addr::$form(peer)))) => {
+                looked_at((*peer.ip(), peer.port()));
+                $kept.push(socket);
+                true
+            }
+            _ => false,
+        }
+    };
 }
 
 macro_rules! typed {
@@ -50,16 +73,18 @@ macro_rules! typed {
                 }
             }
 
-            #[inline]
-            fn accept<const NONBLOCKING: bool>(listener: &Socket, kept: &mut Vec<Socket>) -> bool {
-                match listener.accept_with(const { mode_of(NONBLOCKING) }) {
-                    Ok((socket, Some(Addr::$form(peer)))) => {
-                        looked_at((*peer.ip(), peer.port()));
-                        kept.push(socket);
-                        true
-                    }
-                    _ => false,
-                }
+            #[inline(always)]
+            fn accept(listener: &Socket, kept: &mut Vec<Socket>) -> bool {
+                kept_with_peer!($form, listener.accept(), kept)
+            }
+
+            #[inline(always)]
+            fn accept_with<const NONBLOCKING: bool>(
+                listener: &Socket,
+                kept: &mut Vec<Socket>,
+            ) -> bool {
+                let mode = const { mode_of(NONBLOCKING) };
+                kept_with_peer!($form, listener.accept_with(mode), kept)
             }
         }
     };
@@ -88,9 +113,13 @@ const fn mode_of(nonblocking: bool) -> Mode {
     }
 }
 
-/// The mode is a constant for both sides, as it is in a program. The accepted ones are kept, and
-/// closed when nobody counts. No pages are touched for the first time: `Vec::push` finds its room.
-fn accept<A: Typed, const NONBLOCKING: bool>(ours: bool, is_lent: bool) -> Result<usize> {
+/// The accepted ones are kept, and closed when nobody counts. No pages are touched for the first
+/// time: `Vec::push` finds its room.
+fn accept<A: Typed, const NONBLOCKING: bool>(
+    ours: bool,
+    is_lent: bool,
+    call: impl Fn(&Socket, &mut Vec<Socket>) -> bool,
+) -> Result<usize> {
     let mode = mode_of(NONBLOCKING);
     let listener = bound::<A>(Kind::STREAM)?;
     listener.listen(128)?;
@@ -102,10 +131,11 @@ fn accept<A: Typed, const NONBLOCKING: bool>(ours: bool, is_lent: bool) -> Resul
         callers.push(caller);
     }
     listener.set_mode(mode)?;
+    mode.set_for_new_sockets();
     let mut kept = Vec::with_capacity(CALLS);
     match (ours, is_lent) {
         (true, false) => {
-            return Ok(measured(|| A::accept::<NONBLOCKING>(&listener, &mut kept)));
+            return Ok(measured(|| call(&listener, &mut kept)));
         }
         (true, true) => {
             let mut peer = AddrBuf::new();

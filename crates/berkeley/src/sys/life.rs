@@ -117,7 +117,7 @@ impl<'a> Lent<'a> {
         // the `ManuallyDrop` below.
         let fd = unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) };
         let mut socket = ManuallyDrop::new(Socket::from_parts(fd, mode, family, kind, protocol));
-        socket.is_borrowed = true;
+        socket.state.borrow();
         Ok(Self {
             socket,
             owner: PhantomData,
