@@ -1,14 +1,15 @@
 //! Many datagrams with one system call.
 
+use core::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 
-use crate::addr::{Addr, AddrBuf};
-use crate::control::{Cmsg, Cmsgs};
+use crate::addr::AddrBuf;
+use crate::control::Cmsg;
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hook::{Hook, Hooked};
 use crate::kinds::{Kind, MsgFlags};
-use crate::msg::OutMessage;
+use crate::msg::{InMessage, OutMessage};
 use crate::segment::Segments;
 use crate::socket::{Socket, meant_for};
 use crate::sys;
@@ -98,8 +99,10 @@ impl RecvBatch {
             .take(self.count)
             .map(|((data, control), received)| BatchMessage {
                 data: data.get(..received.len).unwrap_or(data),
-                control,
-                received: *received,
+                message: InMessage {
+                    received: *received,
+                    control,
+                },
             })
     }
 
@@ -112,15 +115,14 @@ impl RecvBatch {
     }
 }
 
-/// One message of a [`RecvBatch`].
+/// One message of a [`RecvBatch`]: its data, and what [`InMessage`] tells of one.
 ///
 /// # References
 /// recvmmsg(2), recvmsg(2).
 #[derive(Debug)]
 pub struct BatchMessage<'a> {
     data: &'a [u8],
-    control: &'a mut ControlBuf<'static>,
-    received: Received,
+    message: InMessage<'a, 'static>,
 }
 
 impl<'a> BatchMessage<'a> {
@@ -139,53 +141,19 @@ impl<'a> BatchMessage<'a> {
         });
         Segments::new(self.data, size)
     }
+}
 
-    /// The length of the message; with [`MsgFlags::TRUNC`] the real one, which may be more than
-    /// there are data.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.received.len
+impl<'a> Deref for BatchMessage<'a> {
+    type Target = InMessage<'a, 'static>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.message
     }
+}
 
-    /// True for an empty datagram.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.received.len == 0
-    }
-
-    /// What the kernel says about the message.
-    #[must_use]
-    pub const fn flags(&self) -> MsgFlags {
-        MsgFlags::from_raw(self.received.flags)
-    }
-
-    /// True if it was longer than its room: the rest is lost.
-    #[must_use]
-    pub const fn is_truncated(&self) -> bool {
-        self.received.flags & libc::MSG_TRUNC != 0
-    }
-
-    /// True if control messages were lost.
-    #[must_use]
-    pub const fn is_control_truncated(&self) -> bool {
-        self.received.flags & libc::MSG_CTRUNC != 0
-    }
-
-    /// The sender; `None` for one without a name.
-    #[must_use]
-    pub fn addr(&self) -> Option<Addr> {
-        self.control.addr.addr()
-    }
-
-    /// The same as the kernel laid it out.
-    #[must_use]
-    pub const fn addr_buf(&self) -> &AddrBuf {
-        &self.control.addr
-    }
-
-    /// The control messages.
-    pub fn control(&mut self) -> Cmsgs<'_> {
-        self.control.cmsgs()
+impl DerefMut for BatchMessage<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.message
     }
 }
 

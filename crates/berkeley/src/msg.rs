@@ -104,8 +104,8 @@ impl<'a> OutMessage<'a> {
 /// recvmsg(2).
 #[derive(Debug)]
 pub struct InMessage<'c, 's> {
-    received: Received,
-    control: &'c mut ControlBuf<'s>,
+    pub(crate) received: Received,
+    pub(crate) control: &'c mut ControlBuf<'s>,
 }
 
 impl<'s> InMessage<'_, 's> {
