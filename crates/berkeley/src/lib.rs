@@ -176,4 +176,4 @@ pub use sys::control::{ControlBuf, ControlSpace, Descriptors};
 pub use view::SocketRef;
 pub use wait::{Deadline, Mode};
 pub use waker::Waker;
-pub use zerocopy::{Completion, ZeroCopyBuffer, ZeroCopySender};
+pub use zerocopy::{Completion, HookedSender, ZeroCopyBuffer, ZeroCopySender};

@@ -264,9 +264,6 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv`].
-    ///
-    /// # References
-    /// unix(7), `SCM_RIGHTS`.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn recv_fds(&self, buf: &mut [u8], flags: MsgFlags) -> Result<FdsMessage> {
         self.plain().recv_fds(buf, flags)
@@ -284,33 +281,7 @@ impl Socket {
     /// ip(7), `IP_RECVERR`; recv(2), `MSG_ERRQUEUE`.
     #[doc(alias = "MSG_ERRQUEUE")]
     pub fn recv_error(&self, buf: &mut [u8]) -> Result<Option<QueuedError>> {
-        let mut space = ControlSpace::<ERROR_BYTES>::new();
-        let mut control = space.buf();
-        let mut buffers = [IoSliceMut::new(buf)];
-        let flags = MsgFlags::from_raw(libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT);
-        let mut message = match self.recv_message(&mut buffers, &mut control, flags) {
-            Ok(message) => message,
-            Err(Error::Os {
-                errno: Errno::EAGAIN,
-                ..
-            }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut queued = QueuedError {
-            error: None,
-            timestamps: None,
-            destination: message.addr(),
-            len: message.len(),
-            is_truncated: message.is_truncated(),
-        };
-        for item in message.control() {
-            match item {
-                Cmsg::ExtendedError(error) => queued.error = Some(error),
-                Cmsg::Timestamping(stamps) => queued.timestamps = Some(stamps),
-                _ => {}
-            }
-        }
-        Ok(Some(queued))
+        self.plain().recv_error(buf)
     }
 }
 
@@ -400,9 +371,52 @@ impl<H: Hook> Hooked<'_, H> {
     ) -> Result<Received> {
         let fd = self.socket.as_fd();
         let more = self.socket.family().receive_flag();
-        self.again(Until::Readable, "recvmsg", flags, errno, |flags| {
+        let until = if flags.contains(MsgFlags::ERRQUEUE) {
+            Until::Failed
+        } else {
+            Until::Readable
+        };
+        self.again(until, "recvmsg", flags, errno, |flags| {
             sys::msg::recvmsg(fd, buffers, control, flags | more)
         })
+    }
+
+    /// [`Socket::recv_error`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_error(&self, buf: &mut [u8]) -> Result<Option<QueuedError>> {
+        match self.queued_error(buf, MsgFlags::DONTWAIT) {
+            Err(Error::Os {
+                errno: Errno::EAGAIN,
+                ..
+            }) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// The same, waiting for an entry as the flags allow.
+    pub(crate) fn queued_error(&self, buf: &mut [u8], flags: MsgFlags) -> Result<QueuedError> {
+        let mut space = ControlSpace::<ERROR_BYTES>::new();
+        let mut control = space.buf();
+        let mut buffers = [IoSliceMut::new(buf)];
+        let flags = flags | MsgFlags::ERRQUEUE;
+        let mut message = self.recv_message(&mut buffers, &mut control, flags)?;
+        let mut queued = QueuedError {
+            error: None,
+            timestamps: None,
+            destination: message.addr(),
+            len: message.len(),
+            is_truncated: message.is_truncated(),
+        };
+        for item in message.control() {
+            match item {
+                Cmsg::ExtendedError(error) => queued.error = Some(error),
+                Cmsg::Timestamping(stamps) => queued.timestamps = Some(stamps),
+                _ => {}
+            }
+        }
+        Ok(queued)
     }
 
     /// [`Socket::send_fds`].

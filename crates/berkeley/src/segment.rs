@@ -8,12 +8,13 @@ use crate::addr::{Addr, AddrBuf};
 use crate::control::{Cmsg, CmsgOut};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::kinds::MsgFlags;
+use crate::hook::{Hook, Hooked};
+use crate::kinds::{Family, MsgFlags};
 use crate::msg::InMessage;
 use crate::socket::{Socket, meant_for};
 use crate::sys;
 use crate::sys::control::ControlSpace;
-use crate::wait::{Patience, Until, retry};
+use crate::wait::{Patience, Until};
 
 /// Datagrams that one call may be cut into: newer kernels take 128, all of them 64
 /// (`UDP_MAX_SEGMENTS`).
@@ -26,8 +27,8 @@ const BYTES_MAX: usize = 65_535 - 40 - 8;
 const CONTROL_BYTES: usize = 256;
 
 /// What there is to send, cut into datagrams.
-#[derive(Clone, Copy)]
-struct Cut<'a> {
+struct Cut<'a, H> {
+    call: Hooked<'a, H>,
     segment_bytes: u16,
     addr: Option<&'a AddrBuf>,
     flags: MsgFlags,
@@ -59,25 +60,65 @@ impl Socket {
         addr: Option<&Addr>,
         flags: MsgFlags,
     ) -> Result<usize> {
+        self.plain()
+            .send_segmented(data, segment_bytes, addr, flags)
+    }
+
+    /// True as long as the kernel cuts what [`Socket::send_segmented`] sends.
+    #[must_use]
+    pub fn is_segmentation_offloaded(&self) -> bool {
+        self.state.is_segmentation_offloaded()
+    }
+
+    /// Receives one datagram or, on a socket with `UDP_GRO`, as many of one sender as the kernel
+    /// has put together. `buf` should hold 65,535 bytes: what does not fit is lost.
+    ///
+    /// # Errors
+    /// As [`Socket::recv_from`].
+    #[doc(alias = "UDP_GRO")]
+    pub fn recv_segmented<'b>(&self, buf: &'b mut [u8], flags: MsgFlags) -> Result<Coalesced<'b>> {
+        self.plain().recv_segmented(buf, flags)
+    }
+}
+
+/// The calls of [`Socket`] of the same names.
+impl<H: Hook> Hooked<'_, H> {
+    /// [`Socket::send_segmented`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_segmented(
+        &self,
+        data: &[u8],
+        segment_bytes: u16,
+        addr: Option<&Addr>,
+        flags: MsgFlags,
+    ) -> Result<usize> {
         let each = usize::from(segment_bytes);
         if each == 0 {
             return Err(Error::Invalid("datagrams of no bytes have no end".into()));
         }
         let raw = addr.map(AddrBuf::encode);
+        // One moment for all the datagrams.
+        let patience = self.patience(flags);
         let cut = Cut {
+            call: match patience {
+                Patience::Until(deadline) => self.until(deadline),
+                Patience::Kernel | Patience::None => *self,
+            },
             segment_bytes,
             addr: raw.as_ref(),
             flags,
-            patience: self.plain().patience(flags),
+            patience,
         };
         if data.is_empty() {
-            return self.send_plain(data, cut);
+            return cut.send_plain(data);
         }
         let at_once = (BYTES_MAX / each).clamp(1, SEGMENTS_MAX) * each;
         let mut sent = 0;
         for chunk in data.chunks(at_once) {
             let mut went = 0;
-            if let Err(cause) = self.send_chunk(chunk, cut, &mut went) {
+            if let Err(cause) = cut.send_chunk(chunk, &mut went) {
                 sent += went;
                 return Err(match sent {
                     0 => cause,
@@ -92,75 +133,10 @@ impl Socket {
         Ok(sent)
     }
 
-    /// True as long as the kernel cuts what [`Socket::send_segmented`] sends.
-    #[must_use]
-    pub fn is_segmentation_offloaded(&self) -> bool {
-        self.state.is_segmentation_offloaded()
-    }
-
-    /// Sends what goes with one call, or else datagram by datagram; `went` counts those.
-    fn send_chunk(&self, chunk: &[u8], cut: Cut<'_>, went: &mut usize) -> Result<()> {
-        let each = usize::from(cut.segment_bytes);
-        let mut is_refused = false;
-        if chunk.len() > each && self.is_segmentation_offloaded() {
-            match self.send_offloaded(chunk, cut) {
-                Ok(_all) => return Ok(()),
-                Err(error) if matches!(error.errno(), Some(Errno::EIO | Errno::EINVAL)) => {
-                    is_refused = true;
-                }
-                // Longer than this path takes, unless they may be fragmented: another may do.
-                Err(error) if error.errno() == Some(Errno::EMSGSIZE) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for datagram in chunk.chunks(each) {
-            if cut.patience.has_ended() {
-                return Err(Error::TimedOut { call: "sendmsg" });
-            }
-            *went += self.send_plain(datagram, cut)?;
-            // The same data do go without it, so it was the offload that was refused.
-            if is_refused {
-                self.state.stop_segmentation();
-            }
-        }
-        Ok(())
-    }
-
-    fn send_offloaded(&self, chunk: &[u8], cut: Cut<'_>) -> Result<usize> {
-        let mut space = ControlSpace::<24>::new();
-        let mut control = space.out();
-        control.push(CmsgOut::SegmentBytes(cut.segment_bytes))?;
-        self.send_raw(chunk, cut, control.as_bytes())
-    }
-
-    fn send_plain(&self, datagram: &[u8], cut: Cut<'_>) -> Result<usize> {
-        self.send_raw(datagram, cut, &[])
-    }
-
-    fn send_raw(&self, data: &[u8], cut: Cut<'_>, control: &[u8]) -> Result<usize> {
-        let pieces = [IoSlice::new(data)];
-        retry(
-            self.as_fd(),
-            cut.patience,
-            Until::Writable,
-            "sendmsg",
-            || sys::msg::sendmsg(self.as_fd(), &pieces, cut.addr, control, cut.flags.raw()),
-        )
-        .map_err(|error| match cut.addr {
-            Some(raw) => meant_for(raw, error),
-            None => error,
-        })
-    }
-
-    /// Receives one datagram or, on a socket with `UDP_GRO`, as many of one sender as the kernel
-    /// has put together. `buf` should hold 65,535 bytes: what does not fit is lost.
+    /// [`Socket::recv_segmented`].
     ///
     /// # Errors
-    /// As [`Socket::recv_from`].
-    ///
-    /// # References
-    /// udp(7), `UDP_GRO`.
-    #[doc(alias = "UDP_GRO")]
+    /// As there.
     pub fn recv_segmented<'b>(&self, buf: &'b mut [u8], flags: MsgFlags) -> Result<Coalesced<'b>> {
         let mut space = ControlSpace::<CONTROL_BYTES>::new();
         let mut control = space.buf();
@@ -179,6 +155,62 @@ impl Socket {
             addr,
             is_truncated,
         })
+    }
+}
+
+impl<H: Hook> Cut<'_, H> {
+    /// Sends what goes with one call, or else datagram by datagram; `went` counts those.
+    fn send_chunk(&self, chunk: &[u8], went: &mut usize) -> Result<()> {
+        let each = usize::from(self.segment_bytes);
+        let socket = self.call.socket;
+        let mut is_refused = false;
+        // Others pass over a control message of UDP's, and would send it all as one.
+        let is_known = matches!(socket.family(), Family::INET | Family::INET6);
+        if chunk.len() > each && is_known && socket.is_segmentation_offloaded() {
+            match self.send_offloaded(chunk) {
+                Ok(_all) => return Ok(()),
+                Err(error) if matches!(error.errno(), Some(Errno::EIO | Errno::EINVAL)) => {
+                    is_refused = true;
+                }
+                // Longer than this path takes, unless they may be fragmented: another may do.
+                Err(error) if error.errno() == Some(Errno::EMSGSIZE) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for datagram in chunk.chunks(each) {
+            if self.patience.has_ended() {
+                return Err(Error::TimedOut { call: "sendmsg" });
+            }
+            *went += self.send_plain(datagram)?;
+            // The same data do go without it, so it was the offload that was refused.
+            if is_refused {
+                socket.state.stop_segmentation();
+            }
+        }
+        Ok(())
+    }
+
+    fn send_offloaded(&self, chunk: &[u8]) -> Result<usize> {
+        let mut space = ControlSpace::<24>::new();
+        let mut control = space.out();
+        control.push(CmsgOut::SegmentBytes(self.segment_bytes))?;
+        self.send_raw(chunk, control.as_bytes())
+    }
+
+    fn send_plain(&self, datagram: &[u8]) -> Result<usize> {
+        self.send_raw(datagram, &[])
+    }
+
+    fn send_raw(&self, data: &[u8], control: &[u8]) -> Result<usize> {
+        let (fd, addr, pieces) = (self.call.socket.as_fd(), self.addr, [IoSlice::new(data)]);
+        self.call
+            .run(Until::Writable, "sendmsg", self.flags, |flags| {
+                sys::msg::sendmsg(fd, &pieces, addr, control, flags)
+            })
+            .map_err(|error| match addr {
+                Some(raw) => meant_for(raw, error),
+                None => error,
+            })
     }
 }
 

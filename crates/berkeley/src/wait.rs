@@ -73,6 +73,8 @@ impl Deadline {
 pub(crate) enum Until {
     Readable,
     Writable,
+    /// Something in the error queue, which poll(2) tells of without being asked.
+    Failed,
 }
 
 /// How one call waits: not at all, or until a moment.
@@ -236,6 +238,7 @@ fn wait_until(
     let events = match until {
         Until::Readable => libc::POLLIN,
         Until::Writable => libc::POLLOUT,
+        Until::Failed => 0,
     };
     let watch = Watch::over(fd);
     let counter = watch.counter();

@@ -3,19 +3,20 @@
 
 use core::fmt;
 use std::collections::VecDeque;
-use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-use crate::addr::{Addr, AddrBuf};
+use crate::addr::Addr;
 use crate::control::ZeroCopyRange;
-use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::kinds::{Kind, Level};
+use crate::hook::Hook;
+use crate::kinds::Level;
 use crate::msg::QueuedError;
 use crate::socket::Socket;
-use crate::sys;
-use crate::wait::{Deadline, Patience, Until, nap, retry};
+use crate::wait::Deadline;
+
+mod hooked;
+
+pub use hooked::HookedSender;
 
 mod sealed {
     /// Bytes that stay where they are, and what they are, while their owner is kept unused.
@@ -188,6 +189,19 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
         self.held.0.len()
     }
 
+    /// The same with a hook around each system call that may wait.
+    #[must_use]
+    pub const fn with_hook<'a, H: Hook>(&'a mut self, hook: &'a H) -> HookedSender<'a, B, H> {
+        HookedSender::new(self, hook)
+    }
+
+    /// The same with one moment by which every call made with the result has to be done, whatever
+    /// the socket's own mode.
+    #[must_use]
+    pub const fn until(&mut self, deadline: Deadline) -> HookedSender<'_, B, ()> {
+        self.with_hook(&()).until(deadline)
+    }
+
     /// Sends a buffer to the connected peer: all of it on a stream, as one datagram otherwise.
     /// The buffer comes back by [`ZeroCopySender::take_completed`]. When the kernel has no room
     /// to keep account of another one (`ENOBUFS`), its bytes are copied.
@@ -195,75 +209,22 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     /// # Errors
     /// As [`Socket::send_all`]. What went out of the buffer comes back all the same; if nothing
     /// did, it is dropped.
+    ///
+    /// # References
+    /// sendmsg(2), `MSG_ZEROCOPY`.
     pub fn send_all(&mut self, buffer: B) -> Result<()> {
-        self.send_buffer(buffer, None)
+        self.with_hook(&()).send_all(buffer)
     }
 
     /// Sends a buffer as one datagram to an address.
     ///
     /// # Errors
     /// As [`Socket::send_to`].
+    ///
+    /// # References
+    /// sendmsg(2), `MSG_ZEROCOPY`.
     pub fn send_to(&mut self, buffer: B, addr: &Addr) -> Result<()> {
-        self.send_buffer(buffer, Some(&AddrBuf::encode(addr)))
-    }
-
-    fn send_buffer(&mut self, buffer: B, addr: Option<&AddrBuf>) -> Result<()> {
-        let patience = self.socket.patience();
-        let first = self.next;
-        let mut sent = 0;
-        let result = loop {
-            let rest = buffer.bytes().get(sent..).unwrap_or_default();
-            match self.step(rest, addr, patience) {
-                Ok(len) => sent += len,
-                Err(cause) => break Err(cause),
-            }
-            if sent >= buffer.bytes().len() || self.socket.kind() != Kind::STREAM {
-                break Ok(());
-            }
-            if patience.has_ended() {
-                break Err(Error::TimedOut { call: "sendmsg" });
-            }
-        };
-        let sends = self.next.wrapping_sub(first);
-        if result.is_ok() || sends > 0 {
-            self.held.0.push_back(Pending {
-                first,
-                sends,
-                open: sends,
-                is_copied: sends == 0,
-                buffer,
-            });
-        }
-        result.map_err(|cause| match sent {
-            0 => cause,
-            _ => Error::Partial {
-                sent,
-                cause: Box::new(cause),
-            },
-        })
-    }
-
-    /// One system call that succeeds.
-    fn step(&mut self, rest: &[u8], addr: Option<&AddrBuf>, patience: Patience) -> Result<usize> {
-        let socket = &self.socket;
-        let pieces = [IoSlice::new(rest)];
-        let send = |flags| {
-            retry(socket.as_fd(), patience, Until::Writable, "sendmsg", || {
-                sys::msg::sendmsg(socket.as_fd(), &pieces, addr, &[], flags)
-            })
-        };
-        match send(libc::MSG_ZEROCOPY) {
-            Ok(len) => {
-                // Only sends that carried something get a number.
-                self.next = self.next.wrapping_add(u32::from(len > 0));
-                Ok(len)
-            }
-            Err(Error::Os {
-                errno: Errno::ENOBUFS,
-                ..
-            }) => send(0),
-            Err(error) => Err(error),
-        }
+        self.with_hook(&()).send_to(buffer, addr)
     }
 
     /// A buffer that is back, without waiting; `None` if there is none now.
@@ -271,19 +232,7 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     /// # Errors
     /// Those of [`Socket::recv_error`].
     pub fn take_completed(&mut self) -> Result<Option<Completion<B>>> {
-        loop {
-            let done = self.held.0.iter().position(|pending| pending.open == 0);
-            if let Some(pending) = done.and_then(|index| self.held.0.remove(index)) {
-                return Ok(Some(Completion {
-                    buffer: pending.buffer,
-                    is_copied: pending.is_copied,
-                }));
-            }
-            match self.socket.recv_error(&mut [])? {
-                None => return Ok(None),
-                Some(queued) => self.note(queued),
-            }
-        }
+        self.with_hook(&()).take_completed()
     }
 
     /// Waits for a buffer to come back; `None` if none is out.
@@ -292,16 +241,7 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     /// [`Error::TimedOut`] when the moment has come; else as
     /// [`ZeroCopySender::take_completed`].
     pub fn wait_completed(&mut self, deadline: Deadline) -> Result<Option<Completion<B>>> {
-        while self.pending() > 0 {
-            if let Some(done) = self.take_completed()? {
-                return Ok(Some(done));
-            }
-            if deadline.has_passed() {
-                return Err(Error::TimedOut { call: "poll" });
-            }
-            self.await_entry(deadline)?;
-        }
-        Ok(None)
+        self.until(deadline).wait_completed()
     }
 
     /// Waits until all buffers are back, and drops them.
@@ -309,8 +249,7 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     /// # Errors
     /// As [`ZeroCopySender::wait_completed`].
     pub fn finish(&mut self, deadline: Deadline) -> Result<()> {
-        while self.wait_completed(deadline)?.is_some() {}
-        Ok(())
+        self.until(deadline).finish()
     }
 
     /// Entries of the error queue that were about something else, oldest first. 64 are kept.
@@ -322,6 +261,16 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
     #[must_use]
     pub fn into_socket(self) -> Socket {
         self.socket
+    }
+
+    /// A buffer that no send reads any more.
+    fn done(&mut self) -> Option<Completion<B>> {
+        let held = &mut self.held.0;
+        let done = held.iter().position(|pending| pending.open == 0)?;
+        held.remove(done).map(|pending| Completion {
+            buffer: pending.buffer,
+            is_copied: pending.is_copied,
+        })
     }
 
     fn note(&mut self, queued: QueuedError) {
@@ -336,26 +285,6 @@ impl<B: ZeroCopyBuffer> ZeroCopySender<B> {
                     self.others.pop_front();
                 }
                 self.others.push_back(queued);
-            }
-        }
-    }
-
-    /// Waits until the error queue may have something: poll(2) tells of it without being asked.
-    fn await_entry(&self, deadline: Deadline) -> Result<()> {
-        let mut fds = [libc::pollfd {
-            fd: self.socket.as_fd().as_raw_fd(),
-            events: 0,
-            revents: 0,
-        }];
-        match sys::event::poll(&mut fds, deadline.left_ms()) {
-            Err(Errno::EINTR) | Ok(0) => Ok(()),
-            Err(errno) => Err(Error::os("poll", errno)),
-            Ok(_) => {
-                // A connection that has ended is told for ever, whether there is an entry or not.
-                if fds.iter().any(|fd| fd.revents & libc::POLLHUP != 0) {
-                    nap();
-                }
-                Ok(())
             }
         }
     }

@@ -17,17 +17,17 @@ use crate::support::{
     tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
 };
 
-const LIMIT: Duration = Duration::from_millis(50);
+pub(crate) const LIMIT: Duration = Duration::from_millis(50);
 
 /// Counts the calls that go to the kernel, and lets `signals` signals pass before it ends a call.
-struct Watcher {
+pub(crate) struct Watcher {
     inside: Cell<bool>,
-    calls: Cell<usize>,
+    pub(crate) calls: Cell<usize>,
     signals: RefCell<usize>,
 }
 
 impl Watcher {
-    const fn new(signals: usize) -> Self {
+    pub(crate) const fn new(signals: usize) -> Self {
         Self {
             inside: Cell::new(false),
             calls: Cell::new(0),
@@ -213,7 +213,7 @@ fn a_limited_wait_goes_through_the_hook_too() {
 }
 
 /// Makes `call` in a thread that is interrupted again and again.
-fn stormed<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn stormed<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         let (go, gone) = mpsc::channel();
@@ -229,7 +229,7 @@ fn stormed<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn assert_interrupted<T: std::fmt::Debug>(result: Result<T>) {
+pub(crate) fn assert_interrupted<T: std::fmt::Debug>(result: Result<T>) {
     assert!(
         matches!(result, Err(Error::Interrupted { .. })),
         "{result:?}"
@@ -238,14 +238,14 @@ fn assert_interrupted<T: std::fmt::Debug>(result: Result<T>) {
 
 /// Kernel time limits far away: with them, the kernel never restarts a call that a signal
 /// interrupted, even for handlers that ask for it.
-fn refuse_restart(socket: &Socket) {
+pub(crate) fn refuse_restart(socket: &Socket) {
     let limit = [10i64.to_ne_bytes(), 0i64.to_ne_bytes()].concat();
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
         socket.set_raw(Level::SOCKET, option, &limit).unwrap();
     }
 }
 
-const MODES: [Mode; 2] = [Mode::Within(PATIENCE), Mode::Block];
+pub(crate) const MODES: [Mode; 2] = [Mode::Within(PATIENCE), Mode::Block];
 
 #[test]
 fn a_hook_can_end_every_call_that_waits_for_data_at_a_signal() {

@@ -28,6 +28,7 @@ mod exhaustion;
 mod file;
 mod file_python;
 mod headers;
+mod hooked_sends;
 mod hooks;
 mod inside;
 mod interfaces;
