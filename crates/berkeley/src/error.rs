@@ -232,14 +232,20 @@ impl std::error::Error for Error {
 }
 
 /// The kind is that of the kernel's answer; a time limit is [`io::ErrorKind::TimedOut`].
-/// [`io::Error::raw_os_error`] has the number where the error has no address beside it, otherwise
-/// the whole [`Error`] is inside ([`io::Error::get_ref`]).
+///
+/// An [`io::Error`] has either the kernel's number or an error inside, never both.
+/// [`io::Error::raw_os_error`] has the number of [`Error::Os`] without an address and of
+/// [`Error::NotMade`], whose family, type and protocol the caller has named. Otherwise the whole
+/// [`Error`] is inside ([`io::Error::get_ref`]) with what the number would not tell: an address,
+/// how much was sent, or that it is the family that the kernel lacks
+/// ([`io::ErrorKind::Unsupported`]). [`Error::errno`] has its number.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match &error {
             Error::Os {
                 errno, addr: None, ..
-            } => Self::from(*errno),
+            }
+            | Error::NotMade { errno, .. } => Self::from(*errno),
             _ if error.is_timed_out() => Self::new(io::ErrorKind::TimedOut, error),
             Error::Invalid(_) => Self::new(io::ErrorKind::InvalidInput, error),
             Error::Unsupported(_) | Error::UnsupportedFamily(_) => {

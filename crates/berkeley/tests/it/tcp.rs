@@ -428,6 +428,8 @@ fn a_socket_that_cannot_be_made_is_told_by_its_type_and_protocol() {
     assert_eq!(error.errno(), Some(Errno::EPROTONOSUPPORT));
     let text = "socket AF_INET SOCK_STREAM protocol 17: protocol not supported";
     assert_eq!(error.to_string(), text);
+    let plain = std::io::Error::from(error);
+    assert_eq!(plain.raw_os_error(), Some(Errno::EPROTONOSUPPORT.raw()));
     let error = Socket::pair(Family::INET, Kind::RDM).unwrap_err();
     let text = "socket AF_INET SOCK_RDM: socket type not supported";
     assert_eq!(error.to_string(), text);
