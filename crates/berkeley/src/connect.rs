@@ -43,6 +43,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::connect`]; [`Error::TimedOut`] at the deadline.
+    ///
+    /// # References
+    /// connect(2), poll(2).
     pub fn connect_until(&self, addr: impl ToAddr, deadline: Deadline) -> Result<()> {
         self.until(deadline).connect(addr)
     }

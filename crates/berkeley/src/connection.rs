@@ -103,6 +103,9 @@ impl ConnectOptions {
     /// The head start of each attempt before the next one, 250 ms at first; less than 10 ms is
     /// 10 ms. An attempt that fails starts the next one at once. With [`Duration::MAX`] there is
     /// one attempt at a time, as in Python.
+    ///
+    /// # References
+    /// RFC 8305 §5, "Connection Attempt Delay".
     #[must_use]
     pub fn attempt_delay(mut self, delay: Duration) -> Self {
         self.attempt_delay = delay.max(ATTEMPT_DELAY_MIN);
@@ -130,6 +133,9 @@ impl ConnectOptions {
     ///
     /// # Errors
     /// As [`create_connection`].
+    ///
+    /// # References
+    /// RFC 8305.
     pub fn connect_host(&self, host: &str, port: u16) -> Result<(Socket, Addr)> {
         let deadline = self.begin();
         let addresses = self.look_up(&(), host, port, Kind::STREAM, deadline)?;
@@ -140,6 +146,9 @@ impl ConnectOptions {
     ///
     /// # Errors
     /// As [`create_connection`]; [`Error::Invalid`] if there is none.
+    ///
+    /// # References
+    /// RFC 8305 §5.
     pub fn connect_addresses(&self, addresses: &[Addr]) -> Result<(Socket, Addr)> {
         self.race(&(), Transport::Tcp, addresses.to_vec(), self.begin())
     }

@@ -22,6 +22,9 @@ macro_rules! errnos {
             )*
 
             /// The symbolic name (`"ECONNREFUSED"`), or `None` for a number without one.
+            ///
+            /// # References
+            /// errno(3).
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -63,6 +66,9 @@ impl Errno {
     }
 
     /// The number that the last failed system call of this thread left behind.
+    ///
+    /// # References
+    /// errno(3).
     #[must_use]
     #[inline]
     pub fn last() -> Self {
@@ -70,6 +76,9 @@ impl Errno {
     }
 
     /// True for the answer of a non-blocking call that would have had to wait.
+    ///
+    /// # References
+    /// errno(3), `EAGAIN`, which `EWOULDBLOCK` is on Linux.
     #[must_use]
     pub const fn is_would_block(self) -> bool {
         self.0 == libc::EAGAIN
@@ -77,6 +86,9 @@ impl Errno {
 
     /// True when the process or the system is out of descriptors, buffers or memory: a condition
     /// that passes, and no fault of the socket that met it.
+    ///
+    /// # References
+    /// errno(3).
     #[must_use]
     pub const fn is_exhaustion(self) -> bool {
         matches!(

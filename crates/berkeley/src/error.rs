@@ -121,6 +121,9 @@ impl Error {
     /// The kernel's error number, looking through [`Error::Partial`] and the last reason of
     /// [`Error::Connect`]; `EBADF` for a closed socket, `EINTR` where a hook
     /// ended the call; `None` where no system call failed.
+    ///
+    /// # References
+    /// errno(3).
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {

@@ -88,6 +88,9 @@ pub enum Readiness {
 /// A socket whose calls go through a [`Hook`], and that may have one deadline for several calls;
 /// made by [`Socket::with_hook`] and [`Socket::until`]. The calls are those of [`Socket`], and are
 /// described there.
+///
+/// # References
+/// poll(2); signal(7), "Interruption of system calls".
 pub struct Hooked<'a, H> {
     pub(crate) socket: &'a Socket,
     pub(crate) hook: &'a H,
@@ -128,6 +131,9 @@ impl Socket {
     /// On a blocking socket, receiving and sending do not wait in the kernel then. Accepting may:
     /// if another thread takes the connection that it was told of, the call waits for the next one
     /// without a limit. Share a listener in [`crate::Mode::NonBlock`] or [`crate::Mode::Within`].
+    ///
+    /// # References
+    /// poll(2).
     #[must_use]
     pub const fn until(&self, deadline: Deadline) -> Hooked<'_, ()> {
         self.plain().until(deadline)
@@ -147,6 +153,9 @@ impl<'a, H: Hook> Hooked<'a, H> {
     }
 
     /// The same with one moment by which every call has to be done: see [`Socket::until`].
+    ///
+    /// # References
+    /// poll(2).
     #[must_use]
     pub const fn until(self, deadline: Deadline) -> Self {
         Self {
@@ -162,6 +171,9 @@ impl<'a, H: Hook> Hooked<'a, H> {
     ///
     /// # Errors
     /// What `attempt` answers, [`Error::TimedOut`], [`Error::Closed`], or what the hook says.
+    ///
+    /// # References
+    /// poll(2).
     #[inline]
     pub fn call<T: Send>(
         &self,
@@ -182,6 +194,9 @@ impl<'a, H: Hook> Hooked<'a, H> {
     ///
     /// # Errors
     /// [`Error::TimedOut`]; `EAGAIN` in non-blocking mode; [`Error::Closed`].
+    ///
+    /// # References
+    /// poll(2).
     pub fn wait(&self, ready: Readiness) -> Result<()> {
         let until = match ready {
             Readiness::Readable => Until::Readable,

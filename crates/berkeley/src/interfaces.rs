@@ -166,6 +166,9 @@ pub struct InterfaceAddr {
 impl InterfaceAddr {
     /// The length of the network's part of the address in bits, as in `192.0.2.0/24`. `None`
     /// without a mask, or for one with a gap.
+    ///
+    /// # References
+    /// RFC 4632 §3.1, RFC 4291 §2.3.
     #[must_use]
     pub fn prefix_len(&self) -> Option<u32> {
         let (ones, leading) = match self.netmask? {

@@ -36,6 +36,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::accept`].
+    ///
+    /// # References
+    /// accept4(2), `SOCK_NONBLOCK`.
     #[inline]
     pub fn accept_with(&self, mode: Mode) -> Result<(Self, Option<Addr>)> {
         self.plain().accept_with(mode)
@@ -46,6 +49,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::accept`].
+    ///
+    /// # References
+    /// accept4(2).
     #[doc(alias = "accept")]
     #[inline]
     pub fn accept_addr(&self, mode: Mode, peer: &mut AddrBuf) -> Result<Self> {
@@ -70,6 +76,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::accept`]; [`Error::TimedOut`] at the deadline.
+    ///
+    /// # References
+    /// accept4(2), poll(2).
     pub fn accept_until(&self, deadline: Deadline) -> Result<(Self, Option<Addr>)> {
         self.until(deadline).accept()
     }
@@ -94,6 +103,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::send`]; [`Error::Partial`] says how much went out when some did.
+    ///
+    /// # References
+    /// send(2).
     pub fn send_all(&self, data: &[u8]) -> Result<()> {
         self.plain().send_all(data)
     }
@@ -102,6 +114,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::send_all`].
+    ///
+    /// # References
+    /// send(2), poll(2).
     pub fn send_all_until(&self, data: &[u8], deadline: Deadline) -> Result<()> {
         self.until(deadline).send_all(data)
     }
@@ -152,6 +167,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv`]; [`Error::TimedOut`] at the deadline.
+    ///
+    /// # References
+    /// recv(2), poll(2).
     #[inline]
     pub fn recv_until(&self, buf: &mut [u8], flags: MsgFlags, deadline: Deadline) -> Result<usize> {
         self.until(deadline).recv(buf, flags)
@@ -175,6 +193,9 @@ impl Socket {
     /// # Errors
     /// As [`Socket::recv`]; [`Error::Invalid`] for a vector without spare capacity and for memory
     /// of no length that is uninitialised: the answer would look like the end of the stream.
+    ///
+    /// # References
+    /// recv(2).
     #[doc(alias = "recv")]
     #[inline]
     pub fn recv_into<B: RecvBuf>(&self, buf: B, flags: MsgFlags) -> Result<B::Filled> {
@@ -185,6 +206,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv`].
+    ///
+    /// # References
+    /// recv(2).
     pub fn recv_vec(&self, len: usize, flags: MsgFlags) -> Result<Vec<u8>> {
         self.plain().recv_vec(len, flags)
     }
@@ -209,6 +233,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv_into`].
+    ///
+    /// # References
+    /// recvfrom(2).
     #[doc(alias = "recvfrom")]
     #[inline]
     pub fn recv_addr<B: RecvBuf>(
@@ -224,6 +251,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv_into`].
+    ///
+    /// # References
+    /// recvfrom(2).
     #[doc(alias("recvfrom_into", "recvfrom"))]
     #[inline]
     pub fn recv_from_into<B: RecvBuf>(

@@ -103,12 +103,18 @@ impl Kind {
     }
 
     /// The type alone, without the flags of creation that may travel with it.
+    ///
+    /// # References
+    /// socket(2), `SOCK_NONBLOCK`, `SOCK_CLOEXEC`.
     #[must_use]
     pub const fn without_flags(self) -> Self {
         Self(self.0 & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK))
     }
 
     /// True if the socket shall not block from the beginning.
+    ///
+    /// # References
+    /// socket(2), `SOCK_NONBLOCK`.
     #[must_use]
     pub const fn is_nonblocking(self) -> bool {
         self.0 & libc::SOCK_NONBLOCK != 0

@@ -124,12 +124,18 @@ impl<'s> InMessage<'_, 's> {
 
     /// What the kernel says about the message (`MSG_EOR`, `MSG_TRUNC`, `MSG_CTRUNC`, `MSG_OOB`,
     /// `MSG_ERRQUEUE`).
+    ///
+    /// # References
+    /// recvmsg(2), `msg_flags`.
     #[must_use]
     pub const fn flags(&self) -> MsgFlags {
         MsgFlags::from_raw(self.received.flags)
     }
 
     /// True if the datagram was longer than the buffers: the rest is lost (`MSG_TRUNC`).
+    ///
+    /// # References
+    /// recvmsg(2), `MSG_TRUNC`.
     #[must_use]
     pub const fn is_truncated(&self) -> bool {
         self.received.flags & libc::MSG_TRUNC != 0
@@ -137,12 +143,18 @@ impl<'s> InMessage<'_, 's> {
 
     /// True if control messages were lost for want of room or, for descriptors, because the
     /// process may not have more of them (`MSG_CTRUNC`).
+    ///
+    /// # References
+    /// recvmsg(2), `MSG_CTRUNC`.
     #[must_use]
     pub const fn is_control_truncated(&self) -> bool {
         self.received.flags & libc::MSG_CTRUNC != 0
     }
 
     /// The sender; `None` for one without a name, and for a connected stream.
+    ///
+    /// # References
+    /// recvmsg(2), `msg_name`.
     #[must_use]
     pub fn addr(&self) -> Option<Addr> {
         self.control.addr.addr()
@@ -161,6 +173,9 @@ impl<'s> InMessage<'_, 's> {
     }
 
     /// The control messages byte for byte.
+    ///
+    /// # References
+    /// cmsg(3).
     #[must_use]
     pub fn control_bytes(&self) -> &[u8] {
         self.control.as_bytes()
@@ -173,6 +188,9 @@ impl<'s> InMessage<'_, 's> {
 }
 
 /// A message with its descriptors, from [`Socket::recv_fds`].
+///
+/// # References
+/// unix(7), `SCM_RIGHTS`.
 #[derive(Debug)]
 pub struct FdsMessage {
     /// Bytes of data that came.
@@ -187,6 +205,9 @@ pub struct FdsMessage {
 
 impl FdsMessage {
     /// True if descriptors were lost: the process may not have more of them.
+    ///
+    /// # References
+    /// recvmsg(2), `MSG_CTRUNC`.
     #[must_use]
     pub const fn is_control_truncated(&self) -> bool {
         self.flags.raw() & libc::MSG_CTRUNC != 0
@@ -194,6 +215,9 @@ impl FdsMessage {
 }
 
 /// An entry of a socket's error queue, from [`Socket::recv_error`].
+///
+/// # References
+/// recv(2), `MSG_ERRQUEUE`; ip(7), `IP_RECVERR`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedError {
     /// What the entry says; `None` from a family that has a form of its own for that.
@@ -264,6 +288,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv`].
+    ///
+    /// # References
+    /// unix(7), `SCM_RIGHTS`.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn recv_fds(&self, buf: &mut [u8], flags: MsgFlags) -> Result<FdsMessage> {
         self.plain().recv_fds(buf, flags)

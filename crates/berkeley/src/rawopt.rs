@@ -43,6 +43,9 @@ impl Socket {
     /// # Errors
     /// As [`Socket::get`]; [`Error::Unsupported`] for the options whose value has addresses of
     /// memory to be written: [`Socket::get_raw_pointers`] reads those.
+    ///
+    /// # References
+    /// getsockopt(2).
     pub fn get_raw(&self, level: Level, name: i32, value: &mut [u8]) -> Result<usize> {
         self.get_labelled(level, name, "getsockopt", value)
     }
@@ -52,6 +55,9 @@ impl Socket {
     /// # Errors
     /// As [`Socket::set`]; [`Error::Unsupported`] for the options whose value has addresses of
     /// memory to be written: [`Socket::set_raw_pointers`] sets those.
+    ///
+    /// # References
+    /// setsockopt(2).
     pub fn set_raw(&self, level: Level, name: i32, value: &[u8]) -> Result<()> {
         self.set_labelled(level, name, "setsockopt", value)
     }
@@ -70,6 +76,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::get_raw`].
+    ///
+    /// # References
+    /// getsockopt(2).
     pub fn get_raw_int(&self, level: Level, name: i32) -> Result<i32> {
         let mut value = [0; size_of::<c_int>()];
         match self.get_raw(level, name, &mut value)? {
@@ -86,6 +95,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::set_raw`].
+    ///
+    /// # References
+    /// setsockopt(2).
     pub fn set_raw_int(&self, level: Level, name: i32, value: i32) -> Result<()> {
         self.set_raw(level, name, &value.to_ne_bytes())
     }

@@ -65,6 +65,9 @@ impl Socket {
     }
 
     /// True as long as the kernel cuts what [`Socket::send_segmented`] sends.
+    ///
+    /// # References
+    /// udp(7), `UDP_SEGMENT`.
     #[must_use]
     pub fn is_segmentation_offloaded(&self) -> bool {
         self.state.is_segmentation_offloaded()
@@ -75,6 +78,9 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::recv_from`].
+    ///
+    /// # References
+    /// udp(7), `UDP_GRO`.
     #[doc(alias = "UDP_GRO")]
     pub fn recv_segmented<'b>(&self, buf: &'b mut [u8], flags: MsgFlags) -> Result<Coalesced<'b>> {
         self.plain().recv_segmented(buf, flags)
@@ -215,6 +221,9 @@ impl<H: Hook> Cut<'_, H> {
 }
 
 /// Datagrams of one sender that came as one, from [`Socket::recv_segmented`].
+///
+/// # References
+/// udp(7), `UDP_GRO`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coalesced<'b> {
     /// All of them, one behind the other.

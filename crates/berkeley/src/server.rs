@@ -46,6 +46,9 @@ impl Server {
     }
 
     /// Where it really is: with the port that the kernel chose.
+    ///
+    /// # References
+    /// getsockname(2).
     #[must_use]
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -60,6 +63,9 @@ impl Server {
 }
 
 /// The file of a bound Unix socket; dropping this removes it, if it is still the same file.
+///
+/// # References
+/// unix(7), unlink(2).
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -100,6 +106,9 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 /// # Errors
 /// `EADDRINUSE` if somebody else is there; `EACCES`, `EADDRNOTAVAIL`, `ENOENT` as `bind` gives
 /// them; [`Error::Resolve`] for an unknown host.
+///
+/// # References
+/// bind(2), listen(2), getaddrinfo(3).
 #[doc(alias = "create_server")]
 pub fn create_servers(endpoint: &Endpoint) -> Result<Vec<Server>> {
     ServerOptions::new().servers(endpoint)

@@ -54,6 +54,9 @@ impl ServerOptions {
     }
 
     /// How many connections may wait to be accepted, [`Socket::BACKLOG_DEFAULT`] at first.
+    ///
+    /// # References
+    /// listen(2).
     #[must_use]
     pub const fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
@@ -63,6 +66,9 @@ impl ServerOptions {
     /// `SO_REUSEADDR`: connections of a former owner that are in `TIME_WAIT` are no obstacle. On
     /// for TCP at first; for datagrams off, where it would let two programs share a port without
     /// noticing. It means nothing to a Unix socket.
+    ///
+    /// # References
+    /// socket(7), `SO_REUSEADDR`.
     #[must_use]
     pub const fn reuse_address(mut self, reuse: bool) -> Self {
         self.reuse_address = Some(reuse);
@@ -71,6 +77,9 @@ impl ServerOptions {
 
     /// `SO_REUSEPORT`: other sockets of the same user that say so too may take the same address,
     /// and the kernel spreads what arrives among all. Off at first; internet sockets only.
+    ///
+    /// # References
+    /// socket(7), `SO_REUSEPORT`.
     #[must_use]
     pub const fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
@@ -83,6 +92,9 @@ impl ServerOptions {
     ///
     /// At first it is on for [`ServerOptions::servers`]: one socket serves `*:8000`. When off, two
     /// sockets do. For [`create_server`] it is off at first, as in Python.
+    ///
+    /// # References
+    /// ipv6(7), `IPV6_V6ONLY`; RFC 3493 §3.7.
     #[must_use]
     pub const fn dual_stack(mut self, both: bool) -> Self {
         self.dual_stack = Some(both);
@@ -191,6 +203,9 @@ pub fn create_server(addr: &Addr, options: &ServerOptions) -> Result<Socket> {
 }
 
 /// True if this machine can make IPv6 sockets that take IPv4 peers too.
+///
+/// # References
+/// ipv6(7), `IPV6_V6ONLY`.
 #[must_use]
 pub fn has_dualstack_ipv6() -> bool {
     Socket::new(Family::INET6, Kind::STREAM, Protocol::DEFAULT)

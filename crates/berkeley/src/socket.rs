@@ -41,6 +41,9 @@ use crate::wait::{Mode, Patience};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # References
+/// socket(2), socket(7).
 pub struct Socket {
     pub(crate) fd: OwnedFd,
     pub(crate) state: State,
@@ -73,6 +76,9 @@ impl Socket {
     /// [`Error::UnsupportedFamily`] for a family that this kernel lacks (`EAFNOSUPPORT`);
     /// [`Error::NotMade`] with `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT` for a protocol or a type, with
     /// `EACCES`, `EPERM` without the right to it; `EMFILE`, `ENFILE` when descriptors have run out.
+    ///
+    /// # References
+    /// socket(2).
     pub fn new(family: Family, kind: Kind, protocol: Protocol) -> Result<Self> {
         let (kind, mode) = kind_and_mode(kind);
         Self::with_mode(family, kind, protocol, mode)
@@ -114,6 +120,9 @@ impl Socket {
     ///
     /// # Errors
     /// `ENOTSOCK` if it is no socket.
+    ///
+    /// # References
+    /// socket(7), `SO_DOMAIN`, `SO_TYPE`, `SO_PROTOCOL`; fcntl(2), `F_GETFL`.
     pub fn adopt(fd: OwnedFd) -> Result<Self> {
         lease::prepare();
         let (mode, family, kind, protocol) = Self::find_out(fd.as_fd())?;
@@ -161,24 +170,36 @@ impl Socket {
     }
 
     /// The address family.
+    ///
+    /// # References
+    /// address_families(7).
     #[must_use]
     pub const fn family(&self) -> Family {
         Family::from_raw(self.facts.family as i32)
     }
 
     /// The socket type.
+    ///
+    /// # References
+    /// socket(2).
     #[must_use]
     pub const fn kind(&self) -> Kind {
         Kind::from_raw(self.facts.kind as i32)
     }
 
     /// The protocol that was asked for: its low 16 bits, which is what the kernel keeps of it.
+    ///
+    /// # References
+    /// socket(2), protocols(5).
     #[must_use]
     pub const fn protocol(&self) -> Protocol {
         Protocol::from_raw(self.facts.protocol as i32)
     }
 
     /// How calls wait.
+    ///
+    /// # References
+    /// fcntl(2), `O_NONBLOCK`.
     #[inline]
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -190,6 +211,9 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` only, which an owned descriptor does not meet.
+    ///
+    /// # References
+    /// ioctl(2), `FIONBIO`; fcntl(2), `O_NONBLOCK`.
     pub fn set_mode(&self, mode: Mode) -> Result<()> {
         sys::socket::set_nonblocking(self.fd.as_fd(), mode != Mode::Block)
             .map_err(|errno| self.failure("ioctl FIONBIO", errno))?;
@@ -216,6 +240,9 @@ impl Socket {
     ///
     /// # Errors
     /// As there.
+    ///
+    /// # References
+    /// listen(2).
     pub fn listen_default(&self) -> Result<()> {
         self.listen(Self::BACKLOG_DEFAULT)
     }
@@ -278,6 +305,9 @@ impl Socket {
     ///
     /// # Errors
     /// None that an owned socket meets.
+    ///
+    /// # References
+    /// socket(7), `SO_ERROR`.
     #[doc(alias = "SO_ERROR")]
     pub fn take_error(&self) -> Result<Option<Errno>> {
         self.get(opt::PendingError)

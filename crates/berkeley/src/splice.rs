@@ -332,6 +332,9 @@ impl Socket {
     /// # Errors
     /// As [`Splicer::to_file`]. What had been received and could not be delivered is lost then:
     /// keep a [`Splicer`] to go on.
+    ///
+    /// # References
+    /// splice(2).
     pub fn recv_file(&self, target: impl AsFd, count: Option<u64>) -> Result<u64> {
         self.plain().recv_file(target, count)
     }

@@ -34,6 +34,9 @@ impl Deadline {
     pub const NEVER: Self = Self(None);
 
     /// A moment that lies `limit` ahead; a limit beyond what the clock can count is none.
+    ///
+    /// # References
+    /// clock_gettime(2), `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn within(limit: Duration) -> Self {
         Self(Instant::now().checked_add(limit))

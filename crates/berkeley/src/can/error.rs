@@ -147,6 +147,9 @@ open_newtype! {
 }
 
 /// What an error frame tells. They come where [`crate::opt::can::RawErrorFilter`] asks for them.
+///
+/// # References
+/// The kernel's `linux/can/error.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BusError {
     /// What the others mean something for.

@@ -145,6 +145,9 @@ impl ExtendedError {
 
     /// The longest packet in bytes that the path takes, if this is what the entry tells
     /// (`EMSGSIZE`).
+    ///
+    /// # References
+    /// ip(7), `IP_RECVERR`; RFC 1191, RFC 8201.
     #[must_use]
     pub fn path_mtu(&self) -> Option<u32> {
         (self.errno == Errno::EMSGSIZE).then_some(self.info)

@@ -166,6 +166,9 @@ impl<'a> Cmsg<'a> {
     }
 
     /// The congestion bits of a type of service or traffic class.
+    ///
+    /// # References
+    /// RFC 3168 §5.
     #[must_use]
     pub const fn ecn(&self) -> Option<Ecn> {
         match self {

@@ -101,6 +101,9 @@ fn short(bytes: &[u8]) -> Payload<'static> {
 impl<'a> CmsgOut<'a> {
     /// Bytes that the message takes in a buffer (`CMSG_SPACE`); `None` beyond what the kernel
     /// can count.
+    ///
+    /// # References
+    /// cmsg(3), `CMSG_SPACE`.
     #[must_use]
     pub fn space(&self) -> Option<usize> {
         let (_, _, payload) = self.parts();
@@ -260,6 +263,9 @@ impl<'a> ControlOut<'a> {
     /// [`Error::Invalid`] if there is no room for it, or for descriptors as raw bytes;
     /// [`Error::Unsupported`] for raw messages of RDS that name memory to be written. The buffer is
     /// then as it was.
+    ///
+    /// # References
+    /// cmsg(3).
     pub fn push(&mut self, item: CmsgOut<'a>) -> Result<()> {
         let (level, kind, payload) = item.parts();
         if let (CmsgOut::Raw { .. }, libc::SOL_SOCKET, libc::SCM_RIGHTS | SCM_PIDFD) =
@@ -307,6 +313,9 @@ impl<'a> ControlOut<'a> {
     }
 
     /// The messages as the kernel reads them.
+    ///
+    /// # References
+    /// cmsg(3).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.storage.bytes().get(..self.filled).unwrap_or_default()

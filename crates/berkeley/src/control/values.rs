@@ -107,6 +107,9 @@ pub enum Ecn {
 
 impl Ecn {
     /// Reads the two bits from a type of service or a traffic class.
+    ///
+    /// # References
+    /// RFC 3168 §5.
     #[must_use]
     pub const fn from_tos(tos: u8) -> Self {
         match tos & 0b11 {
@@ -119,6 +122,9 @@ impl Ecn {
 
     /// The bits, to be joined with a differentiated services code point that was shifted left by
     /// two.
+    ///
+    /// # References
+    /// RFC 3168 §5; RFC 2474 §3.
     #[must_use]
     pub const fn bits(self) -> u8 {
         match self {

@@ -134,6 +134,9 @@ impl Poll {
     ///
     /// # Errors
     /// `EINVAL` for more descriptors than the process may have.
+    ///
+    /// # References
+    /// poll(2).
     pub fn poll(&mut self, limit: Option<Duration>) -> Result<impl Iterator<Item = PollEvent>> {
         let mut patience = Patience::new(limit);
         loop {

@@ -46,6 +46,9 @@ impl FdSet {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the set has no room for its number.
+    ///
+    /// # References
+    /// select(2), `FD_SET`.
     #[doc(alias = "FD_SET")]
     pub fn insert(&mut self, fd: &impl AsFd) -> Result<()> {
         let number = fd.as_fd().as_raw_fd();
@@ -62,6 +65,9 @@ impl FdSet {
     }
 
     /// Takes a descriptor out.
+    ///
+    /// # References
+    /// select(2), `FD_CLR`.
     #[doc(alias = "FD_CLR")]
     pub fn remove(&mut self, fd: &impl AsFd) {
         if let Some((word, bit)) = self.word(fd.as_fd().as_raw_fd()) {
@@ -70,6 +76,9 @@ impl FdSet {
     }
 
     /// True if a descriptor is in the set.
+    ///
+    /// # References
+    /// select(2), `FD_ISSET`.
     #[must_use]
     #[doc(alias = "FD_ISSET")]
     pub fn contains(&self, fd: &impl AsFd) -> bool {
@@ -81,6 +90,9 @@ impl FdSet {
     }
 
     /// Takes all out.
+    ///
+    /// # References
+    /// select(2), `FD_ZERO`.
     #[doc(alias = "FD_ZERO")]
     pub fn clear(&mut self) {
         self.words.fill(0);

@@ -168,36 +168,54 @@ impl Ready {
     }
 
     /// Receiving or accepting will not wait: there is something, or the end, or an error.
+    ///
+    /// # References
+    /// poll(2), `POLLIN`.
     #[must_use]
     pub const fn is_readable(self) -> bool {
         self.0 & Self::READABLE != 0
     }
 
     /// Sending will not wait: there is room, or an error.
+    ///
+    /// # References
+    /// poll(2), `POLLOUT`.
     #[must_use]
     pub const fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
     }
 
     /// There is urgent data.
+    ///
+    /// # References
+    /// poll(2), `POLLPRI`.
     #[must_use]
     pub const fn is_priority(self) -> bool {
         self.0 & Self::PRIORITY != 0
     }
 
     /// The peer has ended its sending side.
+    ///
+    /// # References
+    /// poll(2), `POLLRDHUP`.
     #[must_use]
     pub const fn is_peer_closed(self) -> bool {
         self.0 & Self::PEER_CLOSED != 0
     }
 
     /// Something failed: `SO_ERROR` or the error queue tells what. Not told by `select`.
+    ///
+    /// # References
+    /// poll(2), `POLLERR`.
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 & Self::ERROR != 0
     }
 
     /// Both directions have ended. Not told by `select`.
+    ///
+    /// # References
+    /// poll(2), `POLLHUP`.
     #[must_use]
     pub const fn is_hang_up(self) -> bool {
         self.0 & Self::HANG_UP != 0

@@ -147,6 +147,9 @@ pub struct ControlBuf<'a> {
 
 impl<'a> ControlBuf<'a> {
     /// A buffer on the heap for at least so many bytes of control messages.
+    ///
+    /// # References
+    /// cmsg(3).
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
@@ -173,6 +176,9 @@ impl<'a> ControlBuf<'a> {
     }
 
     /// What was received, byte for byte.
+    ///
+    /// # References
+    /// cmsg(3).
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.storage.bytes().get(..self.filled).unwrap_or_default()
