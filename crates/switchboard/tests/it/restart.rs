@@ -85,7 +85,7 @@ fn kill_9_in_an_upload_leaves_no_file_and_the_next_start_works() {
 }
 
 /// An upload of which the hub has read a good part, and lacks the last byte.
-fn begin_upload(hub: &Hub) -> std::net::TcpStream {
+fn begin_upload(hub: &Hub) -> TcpStream {
     let mut watcher = hub.join();
     let mut stream = wire::open(hub.parcels()).unwrap();
     let parcels = [
