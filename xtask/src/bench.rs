@@ -29,6 +29,7 @@ pub(crate) fn docs(is_quick: bool) -> Result<()> {
     build()?;
     let mut mux = vec!["mux", "--svg", "docs/mux.svg", "--png", "docs/mux.png"];
     let (mut echo, mut idle) = (vec!["echo"], vec!["idle"]);
+    let mut fanout = vec!["fanout"];
     if is_quick {
         mux.extend(["--seconds", "0.02", "--rounds", "3"]);
         echo.extend([
@@ -40,9 +41,16 @@ pub(crate) fn docs(is_quick: bool) -> Result<()> {
             "1",
         ]);
         idle.extend(["--connections", "1000", "--seconds", "1"]);
+        fanout.extend(["--silent", "1000", "--seconds", "0.2", "--rounds", "1"]);
     }
     let mut failed = false;
-    for (name, words) in [("mux", mux), ("idle", idle), ("echo", echo)] {
+    let all = [
+        ("mux", mux),
+        ("idle", idle),
+        ("echo", echo),
+        ("fanout", fanout),
+    ];
+    for (name, words) in all {
         let (tables, is_whole) = measure(&words)?;
         rewrite(PERFORMANCE, name, &tables)?;
         if name == "echo" {

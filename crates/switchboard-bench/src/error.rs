@@ -22,6 +22,22 @@ pub enum BenchError {
         /// Which byte of its stream.
         position: u64,
     },
+    /// A message is not one of those that were sent.
+    #[error("listener {listener}: heard what nobody said: {came}")]
+    WrongMessage {
+        /// Which connection, in the order of connecting.
+        listener: usize,
+        /// The beginning of what came.
+        came: String,
+    },
+    /// A server refused something, or did not speak its protocol.
+    #[error("connection {connection}: the server said what it should not: {came}")]
+    Refused {
+        /// Which connection, in the order of connecting.
+        connection: usize,
+        /// The beginning of what came.
+        came: String,
+    },
     /// A server ended a connection.
     #[error("connection {connection}: the server ended it after {position} bytes")]
     Ended {

@@ -1,8 +1,10 @@
-//! Measuring side by side, in one run: echo servers against each other, and the selectors of
+//! Measuring side by side, in one run: echo servers and hubs against each other, and the selectors of
 //! `berkeley` against each other.
 //!
 //! - [`echo`]: our echo server on each back end beside the barest epoll loop, tokio and mio, in
 //!   processes of their own, under the same load.
+//! - [`fanout`]: our hub beside the barest room, one on tokio, and Redis, NATS, inspircd and
+//!   mosquitto where they are installed, under the same talk.
 //! - [`idle`]: what silent connections cost each of them.
 //! - [`mux`]: what one event costs on each back end beside a growing number of idle sockets.
 //! - [`table`], [`chart`]: how it is shown.
@@ -18,6 +20,7 @@
 pub mod chart;
 pub mod echo;
 mod error;
+pub mod fanout;
 pub mod idle;
 mod load;
 pub mod machine;

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::machine::{Pinned, value};
 use crate::{BenchError, Server};
@@ -17,11 +18,23 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// Lines of a server's standard error that are kept for the case that it fails.
 const SAID_LINES_MAX: usize = 8;
 
+/// How often it is tried whether a server answers.
+const ANSWER_STEP: Duration = Duration::from_millis(10);
+
+/// How a server is known to listen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Listens {
+    /// It says where, in a line that begins with this.
+    Says(&'static str),
+    /// It was told where.
+    At(SocketAddr),
+}
+
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
     pub(crate) addr: SocketAddr,
 }
 
@@ -57,33 +70,86 @@ impl Running {
         connections: usize,
         core: Option<usize>,
     ) -> Result<Self, BenchError> {
+        let mut command = Command::new(&server.program);
+        command.args(server.arguments(connections));
+        Self::spawn(
+            &server.name,
+            &mut command,
+            core,
+            Listens::Says("listening on tcp://"),
+        )
+    }
+
+    /// Starts any program on one core, or on any, and waits until it listens.
+    ///
+    /// # Errors
+    /// It can't be started, or does not listen.
+    pub(crate) fn spawn(
+        name: &str,
+        command: &mut Command,
+        core: Option<usize>,
+        listens: Listens,
+    ) -> Result<Self, BenchError> {
         let failed = |said: String| BenchError::NotListening {
-            server: server.name.clone(),
+            server: name.to_owned(),
             said,
         };
-        let mut command = Command::new(&server.program);
         command
-            .args(server.arguments(connections))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = {
             let _pinned = core.map(Pinned::to).transpose()?;
-            command
-                .spawn()
-                .map_err(|error| failed(format!("{}: {error}", server.program.display())))?
+            command.spawn().map_err(|error| {
+                let program = command.get_program().display();
+                failed(format!("{program}: {error}"))
+            })?
         };
-        let Some(stderr) = child.stderr.take() else {
-            return Err(failed("its standard error is not ours".to_owned()));
-        };
-        let (lines, reader) = read_lines(stderr);
+        let (to_us, lines) = mpsc::channel();
+        let out = child
+            .stdout
+            .take()
+            .map(|out| read_lines(out, to_us.clone()));
+        let err = child.stderr.take().map(|err| read_lines(err, to_us));
         let mut running = Self {
             child,
-            reader: Some(reader),
+            readers: out.into_iter().chain(err).collect(),
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
-        running.addr = wait_for_address(&lines).map_err(failed)?;
+        running.addr = match listens {
+            Listens::Says(before) => wait_for_address(&lines, before),
+            Listens::At(addr) => running.wait_until_it_answers(addr, &lines),
+        }
+        .map_err(failed)?;
         Ok(running)
+    }
+
+    /// Connects until somebody accepts.
+    fn wait_until_it_answers(
+        &mut self,
+        addr: SocketAddr,
+        lines: &Receiver<String>,
+    ) -> Result<SocketAddr, String> {
+        let end = Instant::now() + START_LIMIT;
+        loop {
+            let ended = self.child.try_wait().map_err(|error| error.to_string())?;
+            let refused = match TcpStream::connect_timeout(&addr, START_LIMIT) {
+                Ok(_) if ended.is_none() => return Ok(addr),
+                Ok(_) => "somebody else listens there".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            if ended.is_some() || Instant::now() > end {
+                let mut said = ended.map_or(refused, |status| format!("it ended: {status}"));
+                let more = core::iter::from_fn(|| lines.recv_timeout(ANSWER_STEP).ok());
+                for line in more.take(SAID_LINES_MAX) {
+                    said.push_str("; ");
+                    said.push_str(&line);
+                }
+                return Err(said);
+            }
+            // Another program's listening is no event that could be waited for.
+            thread::sleep(ANSWER_STEP);
+        }
     }
 
     /// What it has used so far. Threads that have ended are not counted; no server here ends any.
@@ -112,22 +178,34 @@ impl Running {
         Ok(sum)
     }
 
+    /// The most resident memory that it ever had, in bytes.
+    ///
+    /// # Errors
+    /// It is gone, or the kernel does not tell.
+    pub(crate) fn peak_memory_bytes(&self) -> Result<u64, BenchError> {
+        kib_of(format!("/proc/{}/status", self.child.id()), "VmHWM")
+    }
+
     /// Its resident memory, in bytes.
     ///
     /// # Errors
     /// It is gone, or the kernel does not tell.
     pub(crate) fn memory_bytes(&self) -> Result<u64, BenchError> {
-        let file = format!("/proc/{}/smaps_rollup", self.child.id());
-        let text = fs::read_to_string(&file).map_err(BenchError::system(&*file))?;
-        value(&text, "Rss")
-            .and_then(|value| value.split(' ').next())
-            .and_then(|number| number.parse::<u64>().ok())
-            .map(|kib| kib * 1024)
-            .ok_or_else(|| BenchError::System {
-                what: file,
-                cause: std::io::Error::other("has no line Rss"),
-            })
+        kib_of(format!("/proc/{}/smaps_rollup", self.child.id()), "Rss")
     }
+}
+
+/// A value of a file that is told in KiB, in bytes.
+fn kib_of(file: String, name: &str) -> Result<u64, BenchError> {
+    let text = fs::read_to_string(&file).map_err(BenchError::system(&*file))?;
+    value(&text, name)
+        .and_then(|value| value.split(' ').next())
+        .and_then(|number| number.parse::<u64>().ok())
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| BenchError::System {
+            what: file,
+            cause: std::io::Error::other(format!("has no line {name}")),
+        })
 }
 
 impl Drop for Running {
@@ -135,35 +213,33 @@ impl Drop for Running {
         // Both fail only for a process that has ended already.
         drop(self.child.kill());
         drop(self.child.wait());
-        if let Some(reader) = self.reader.take() {
-            // It ends with the process, whose standard error it reads.
+        for reader in self.readers.drain(..) {
+            // It ends with the process, whose output it reads.
             drop(reader.join());
         }
     }
 }
 
 /// Reads to the end, so that a server never waits for us to hear it.
-fn read_lines(stderr: ChildStderr) -> (Receiver<String>, JoinHandle<()>) {
-    let (to_us, lines) = mpsc::channel();
-    let reader = thread::spawn(move || {
-        for line in BufReader::new(stderr).lines() {
+fn read_lines(output: impl Read + Send + 'static, to_us: mpsc::Sender<String>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
             let Ok(line) = line else {
                 return;
             };
             // Once it listens nobody asks for more.
             drop(to_us.send(line));
         }
-    });
-    (lines, reader)
+    })
 }
 
-/// The address behind `listening on tcp://`; else what was said.
-fn wait_for_address(lines: &Receiver<String>) -> Result<SocketAddr, String> {
+/// The address behind these words at the beginning of a line; else what was said.
+fn wait_for_address(lines: &Receiver<String>, before: &str) -> Result<SocketAddr, String> {
     let mut said = Vec::new();
     loop {
         match lines.recv_timeout(START_LIMIT) {
             Ok(line) => {
-                let address = line.strip_prefix("listening on tcp://");
+                let address = line.strip_prefix(before);
                 if let Some(address) = address.and_then(|address| address.parse().ok()) {
                     return Ok(address);
                 }

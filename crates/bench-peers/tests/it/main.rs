@@ -8,6 +8,8 @@
     reason = "a panic is how a test fails"
 )]
 
+mod rooms;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -109,7 +111,7 @@ fn an_unknown_mode_is_refused_with_those_that_there_are() {
     let text = String::from_utf8(told.stderr).unwrap();
     assert!(!told.status.success());
     assert!(text.contains("echo-nobody"), "{text}");
-    for mode in MODES {
+    for mode in MODES.into_iter().chain(rooms::MODES) {
         assert!(text.contains(mode), "no {mode} in: {text}");
     }
 }

@@ -1,6 +1,7 @@
 //! `switchboard bench`.
 
 mod echo;
+mod fanout;
 mod idle;
 mod mux;
 
@@ -40,6 +41,7 @@ const PEER_NAMES: [&str; 5] = ["bare", "tokio", "tokio-64k", "mio", "tokio-multi
   switchboard bench mux                      select, poll, epoll and io_uring: cost of an event
   switchboard bench mux --svg mux.svg        the same as a chart
   switchboard bench echo                     our echo server beside bare epoll, tokio and mio
+  switchboard bench fanout                   our hub beside Redis, NATS, inspircd, mosquitto
   switchboard bench idle                     what 10,000 silent connections cost each of them
 
 'switchboard bench MEASUREMENT --help' tells more about each.")]
@@ -52,6 +54,7 @@ pub(crate) struct Args {
 enum Measurement {
     Mux(mux::Args),
     Echo(echo::Args),
+    Fanout(fanout::Args),
     Idle(idle::Args),
 }
 
@@ -64,6 +67,7 @@ impl Args {
         match self.measurement {
             Measurement::Mux(args) => args.run(),
             Measurement::Echo(args) => args.run(),
+            Measurement::Fanout(args) => args.run(),
             Measurement::Idle(args) => args.run(),
         }
     }

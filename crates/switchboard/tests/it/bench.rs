@@ -173,9 +173,83 @@ fn idle_tells_what_silence_costs() {
 }
 
 #[test]
+fn fanout_measures_every_hub_and_loses_nothing() {
+    let arguments = ["--flat", "2:5", "--paced", "1:4", "--pace", "2000"];
+    let arguments = [&arguments[..], &["--silent", "30", "--rounds", "1"]].concat();
+    let small = ["bench", "fanout", "--seconds", "0.2", "--json"];
+    let report = json(&[&small[..], &arguments].concat());
+    let hubs = report["hubs"].as_array().unwrap();
+    let names: Vec<&str> = hubs.iter().map(|hub| hub[0].as_str().unwrap()).collect();
+    assert!(names.starts_with(&["ours-epoll"]), "{names:?}");
+    for note in report["notes"].as_array().unwrap() {
+        if note.to_string().contains("to compare with them") || note.to_string().contains("bare") {
+            println!("skipped: {note}");
+        }
+    }
+    let entries = report["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 3 * names.len());
+    for entry in entries {
+        let is_left_out = entry["load"] == "churn" && entry["hub"] == "inspircd";
+        assert_eq!(
+            entry["runs"].as_array().unwrap().is_empty(),
+            is_left_out,
+            "{entry}"
+        );
+        if is_left_out {
+            continue;
+        }
+        for figure in ["per_s", "cpu_ns_each", "p50_us", "p99_us", "peak_bytes"] {
+            assert!(number(&entry[figure]["median"]) > 0.0, "{figure}: {entry}");
+        }
+        assert_eq!(
+            (entry["lost"].as_u64(), entry["reordered"].as_u64()),
+            (Some(0), Some(0))
+        );
+        assert!(entry["of"].as_u64().unwrap() > 0, "{entry}");
+        if names.contains(&"redis") {
+            let ratio = &entry["ratios"]["redis"]["cpu_each"]["median"];
+            assert!(number(ratio) > 0.0, "{entry}");
+        }
+    }
+    let silence = report["silence"].as_array().unwrap();
+    assert_eq!(silence.len(), names.len());
+    for found in silence {
+        assert_eq!(found["members"], 30);
+        assert!(number(&found["join_cpu_s"]) > 0.0, "{found}");
+    }
+    assert_eq!(report["failures"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn fanout_says_what_a_hub_is_and_that_nothing_was_lost() {
+    let small = ["--parts", "flat", "--flat", "1:2", "--rounds", "2"];
+    let of = [
+        "--hubs",
+        "ours-poll,ours-epoll",
+        "--seconds",
+        "0.05",
+        "--markdown",
+    ];
+    let told = run(&[&["bench", "fanout"], &small[..], &of].concat()).succeeded();
+    let text = told.text();
+    for shown in [
+        "| speakers → members | ours-poll | ours-epoll |",
+        "| 1 → 2 |",
+        "lost 0 and reordered 0 of ",
+        "--mux poll",
+        "switchboard bench fanout",
+    ] {
+        assert!(text.contains(shown), "no {shown} in {text}");
+    }
+    // There is nothing to compare with.
+    assert!(!text.contains("as a ratio"), "{text}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_the_reason() {
     let echo = ["bench", "echo", "--servers", "epoll"];
-    let cases: [(&[&str], &[&str], &str); 9] = [
+    let fanout = ["bench", "fanout", "--hubs", "ours-epoll"];
+    let cases: [(&[&str], &[&str], &str); 15] = [
         (
             &echo,
             &["--bytes", "0"],
@@ -204,6 +278,16 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
             &["bench", "idle"],
             &["--connections", "0"],
             "nothing to measure",
+        ),
+        (&fanout, &["--flat", "1"], "two numbers such as 10:1000"),
+        (&fanout, &["--flat", "0:5"], "speakers: 0 is not between 1"),
+        (&fanout, &["--bytes", "31"], "bytes: 31 is not between 32"),
+        (&fanout, &["--window", "0"], "window: 0 is not between 1"),
+        (&fanout, &["--silent", "99999999"], "descriptors"),
+        (
+            &["bench", "fanout"],
+            &["--hubs", "nobody"],
+            "there is no hub \"nobody\" here, only ours-",
         ),
     ];
     for (command, arguments, reason) in cases {

@@ -1,0 +1,325 @@
+//! What came out of the rounds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{FanoutOptions, Hub, Load, Run, Silence};
+use crate::BenchError;
+use crate::echo::{LOAD_FULL, SERVER_WAITED};
+use crate::machine::{Cores, Machine};
+use crate::stats::Summary;
+use crate::table::{Table, grouped, short, three_digits, time};
+
+/// The hubs that all are compared with, as far as they were measured.
+const BASES: [&str; 4] = [Hub::REDIS, Hub::NATS, Hub::BARE, Hub::TOKIO];
+
+/// Runs of all hubs under all loads.
+#[derive(Debug, Clone, Serialize)]
+pub struct FanoutReport {
+    /// Where it was measured.
+    pub machine: Machine,
+    /// Which cores did what; `None` if there was only one for both.
+    pub cores: Option<Cores>,
+    /// How long each run was.
+    pub run_seconds: f64,
+    /// How often everything was done.
+    pub rounds: usize,
+    /// Bytes of a message.
+    pub bytes: usize,
+    /// Messages on the way at once.
+    pub window: usize,
+    /// Messages that were heard a second where the load was paced.
+    pub pace_per_s: u32,
+    /// The hubs' names and what they are.
+    pub hubs: Vec<(String, String)>,
+    /// By load, then by hub.
+    pub entries: Vec<Entry>,
+    /// What silent members cost, one for each hub.
+    pub silence: Vec<Silence>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+    /// Runs that failed, each in a line.
+    pub failures: Vec<String>,
+}
+
+/// One hub under one load.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// The load.
+    pub load: Load,
+    /// The hub's name.
+    pub hub: String,
+    /// One for each round; `None` where it failed.
+    pub runs: Vec<Option<Run>>,
+    /// Deliveries a second; see [`Run`] for what is counted.
+    pub per_s: Option<Summary>,
+    /// CPU time of the hub for each, in nanoseconds.
+    pub cpu_ns_each: Option<Summary>,
+    /// The latency that half of them stay within, in microseconds.
+    pub p50_us: Option<Summary>,
+    /// The latency that 99 of 100 stay within, in microseconds.
+    pub p99_us: Option<Summary>,
+    /// The most memory that the hub had, in bytes.
+    pub peak_bytes: Option<Summary>,
+    /// Deliveries that did not come, in all rounds.
+    pub lost: u64,
+    /// Deliveries that came behind a later one, or twice, in all rounds.
+    pub reordered: u64,
+    /// Deliveries in all rounds.
+    pub of: u64,
+    /// As ratios to other hubs' in the same round, by their names.
+    pub ratios: BTreeMap<String, Ratios>,
+    /// The load's core was full in most rounds.
+    pub load_was_full: bool,
+    /// The hub waited for its core in most rounds.
+    pub server_was_disturbed: bool,
+}
+
+/// One hub's figures as ratios to another one's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Ratios {
+    /// Of deliveries a second: more is better.
+    pub per_s: Option<Summary>,
+    /// Of the CPU time of a delivery: less is better.
+    pub cpu_each: Option<Summary>,
+    /// Of the 99th percentile of the latency: less is better.
+    pub p99: Option<Summary>,
+}
+
+type Figure = fn(&Run) -> f64;
+
+const PER_S: Figure = |run| run.per_s;
+const CPU_EACH: Figure = |run| run.cpu_ns_each;
+const P99: Figure = |run| run.p99_us;
+
+const MISSING: &str = "–";
+
+impl FanoutReport {
+    pub(super) fn new(
+        options: &FanoutOptions,
+        machine: Machine,
+        cores: Option<Cores>,
+        loads: &[Load],
+    ) -> Self {
+        let hubs = options.hubs.iter();
+        let entries = loads.iter().flat_map(|load| {
+            let hubs = options.hubs.iter();
+            hubs.map(|hub| Entry::new(*load, &hub.name))
+        });
+        Self {
+            machine,
+            cores,
+            run_seconds: options.length.as_secs_f64(),
+            rounds: options.rounds,
+            bytes: options.bytes,
+            window: options.window,
+            pace_per_s: options.pace_per_s,
+            hubs: hubs
+                .map(|hub| (hub.name.clone(), hub.what.clone()))
+                .collect(),
+            entries: entries.collect(),
+            silence: Vec::new(),
+            notes: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, load: Load, hub: &str, run: Result<Run, BenchError>) {
+        if let Err(error) = &run {
+            self.failures.push(format!("{load}: {hub}: {error}"));
+        }
+        let mut entries = self.entries.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.load == load && entry.hub == hub) {
+            entry.runs.push(run.ok());
+        }
+    }
+
+    /// Works out the figures when all runs are in.
+    pub(super) fn finish(&mut self) {
+        let mut finished = self.entries.clone();
+        for entry in &mut finished {
+            for name in BASES {
+                let mut all = self.entries.iter();
+                let base = all.find(|base| base.load == entry.load && base.hub == name);
+                if let Some(base) = base.filter(|base| !base.runs.is_empty()) {
+                    entry.ratios.insert(name.to_owned(), entry.to(base));
+                }
+            }
+            entry.finish();
+        }
+        self.entries = finished;
+        for entry in &self.entries {
+            if entry.lost + entry.reordered > 0 {
+                self.failures.push(format!(
+                    "{}: {}: lost {} and reordered {} of {}",
+                    entry.load, entry.hub, entry.lost, entry.reordered, entry.of
+                ));
+            }
+        }
+    }
+
+    /// Deliveries that were checked in all runs.
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.of).sum()
+    }
+
+    /// The tables, a row for each load and a column for each hub.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Table> {
+        let to = |title: &str, base: &'static str, pick: fn(&Ratios) -> Option<Summary>| {
+            self.table(&format!("{title}, as a ratio to {base}"), move |entry| {
+                let found = pick(entry.ratios.get(base)?)?;
+                Some(three_digits(found.median))
+            })
+        };
+        let per_s = "Deliveries per second";
+        let cpu = "Server CPU of a delivery";
+        let mut tables = vec![
+            to(per_s, Hub::REDIS, |ratios| ratios.per_s),
+            to(cpu, Hub::REDIS, |ratios| ratios.cpu_each),
+            to(cpu, Hub::BARE, |ratios| ratios.cpu_each),
+            to("Latency p99", Hub::REDIS, |ratios| ratios.p99),
+            to(per_s, Hub::NATS, |ratios| ratios.per_s),
+            self.table(per_s, |entry| {
+                let marks = match (entry.load_was_full, entry.server_was_disturbed) {
+                    (true, true) => " c~",
+                    (true, false) => " c",
+                    (false, true) => " ~",
+                    (false, false) => "",
+                };
+                Some(format!("{}{marks}", short(entry.per_s?.median)))
+            }),
+            self.table(cpu, |entry| Some(time(entry.cpu_ns_each?.median))),
+            self.table("Latency, p50 / p99", |entry| {
+                let (p50, p99) = (entry.p50_us?.median, entry.p99_us?.median);
+                Some(format!("{} / {}", time(p50 * 1e3), time(p99 * 1e3)))
+            }),
+            self.table("Peak memory, MiB", |entry| {
+                Some(three_digits(entry.peak_bytes?.median / f64::from(1 << 20)))
+            }),
+        ];
+        // Without a hub nothing can be compared with it.
+        tables.retain(|table| {
+            let mut figures = table.rows.iter().flat_map(|row| row.iter().skip(1));
+            figures.any(|cell| cell != MISSING)
+        });
+        tables.extend(self.table_of_silence());
+        tables
+    }
+
+    fn table(&self, title: &str, cell: impl Fn(&Entry) -> Option<String>) -> Table {
+        let mut head = vec!["speakers → members".to_owned()];
+        head.extend(self.hubs.iter().map(|(name, _)| name.clone()));
+        let mut rows: Vec<(Load, Vec<String>)> = Vec::new();
+        for entry in &self.entries {
+            let shown = cell(entry).unwrap_or_else(|| MISSING.to_owned());
+            match rows.last_mut() {
+                Some((load, row)) if *load == entry.load => row.push(shown),
+                _ => rows.push((entry.load, vec![entry.load.to_string(), shown])),
+            }
+        }
+        Table {
+            title: title.to_owned(),
+            head,
+            rows: rows.into_iter().map(|(_, row)| row).collect(),
+        }
+    }
+
+    fn table_of_silence(&self) -> Option<Table> {
+        let first = self.silence.first()?;
+        let head = [
+            "hub",
+            "members",
+            "bytes each",
+            "CPU ms, silent",
+            "wake-ups, silent",
+            "CPU s to let all in",
+            "peak memory, MiB",
+        ];
+        let row = |found: &Silence| {
+            vec![
+                found.hub.clone(),
+                grouped(found.members),
+                format!("{:.0}", found.bytes_each),
+                three_digits(found.cpu_s * 1e3),
+                found.wake_ups.to_string(),
+                three_digits(found.join_cpu_s),
+                three_digits(found.peak_bytes as f64 / f64::from(1 << 20)),
+            ]
+        };
+        Some(Table {
+            title: format!(
+                "Members in the room who are silent, for {} s",
+                first.seconds
+            ),
+            head: head.map(str::to_owned).into(),
+            rows: self.silence.iter().map(row).collect(),
+        })
+    }
+}
+
+impl Entry {
+    fn new(load: Load, hub: &str) -> Self {
+        Self {
+            load,
+            hub: hub.to_owned(),
+            runs: Vec::new(),
+            per_s: None,
+            cpu_ns_each: None,
+            p50_us: None,
+            p99_us: None,
+            peak_bytes: None,
+            lost: 0,
+            reordered: 0,
+            of: 0,
+            ratios: BTreeMap::new(),
+            load_was_full: false,
+            server_was_disturbed: false,
+        }
+    }
+
+    fn each(&self, figure: Figure) -> Vec<Option<f64>> {
+        let runs = self.runs.iter();
+        runs.map(|run| run.as_ref().map(figure)).collect()
+    }
+
+    fn to(&self, base: &Self) -> Ratios {
+        let ratio = |figure| Summary::of_ratios(&self.each(figure), &base.each(figure));
+        Ratios {
+            per_s: ratio(PER_S),
+            cpu_each: ratio(CPU_EACH),
+            p99: ratio(P99),
+        }
+    }
+
+    fn finish(&mut self) {
+        let of = |figure: Figure| Summary::of(self.each(figure).into_iter().flatten());
+        let sum = |figure: fn(&Run) -> u64| self.runs.iter().flatten().map(figure).sum();
+        let median = |figure: Figure| of(figure).map_or(0.0, |found| found.median);
+        let load_was_full = median(|run| run.load_cpu_share) > LOAD_FULL;
+        let server_was_disturbed = median(|run| run.server_waited_share) > SERVER_WAITED;
+        let (per_s, cpu_ns_each) = (of(PER_S), of(CPU_EACH));
+        let (p50_us, p99_us) = (of(|run| run.p50_us), of(P99));
+        let peak_bytes = of(|run| run.peak_bytes as f64);
+        let (lost, reordered) = (sum(|run| run.lost), sum(|run| run.reordered));
+        let of = sum(|run| run.of);
+        *self = Self {
+            load: self.load,
+            hub: core::mem::take(&mut self.hub),
+            runs: core::mem::take(&mut self.runs),
+            ratios: core::mem::take(&mut self.ratios),
+            per_s,
+            cpu_ns_each,
+            p50_us,
+            p99_us,
+            peak_bytes,
+            lost,
+            reordered,
+            of,
+            load_was_full,
+            server_was_disturbed,
+        };
+    }
+}
