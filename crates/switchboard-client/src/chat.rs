@@ -16,7 +16,7 @@ use berkeley::selector::Backend;
 use berkeley::{Addr, Deadline, Endpoint, Kind, create_connection};
 use bytes::Bytes;
 use switchboard_reactor::{Reactor, Receiver, Token};
-use switchboard_wire::{clean, limits};
+use switchboard_wire::{RoomName, clean, limits};
 
 use self::member::Member;
 use crate::stop::Stopper;
@@ -53,6 +53,8 @@ pub struct ChatOptions {
     pub endpoint: Endpoint,
     /// The name to take with `/nick`, if any.
     pub name: Option<String>,
+    /// The room to go to with `/join`, if not where the server puts us.
+    pub room: Option<RoomName>,
     /// What waits for the room and the input at once.
     pub backend: Backend,
     /// How long connecting may take.
@@ -151,7 +153,7 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Connects, and takes the name.
+    /// Connects, takes the name and goes to the room.
     ///
     /// # Errors
     /// [`ChatError::Name`], [`ChatError::NotAStream`], [`ChatError::Connect`], [`ChatError::Wait`].
@@ -175,10 +177,11 @@ impl Chat {
         let stream = reactor
             .add_stream(socket, OUTBOX_BYTES_MAX)
             .map_err(cannot_wait)?;
-        if let Some(name) = &options.name {
-            let line = Bytes::from(format!("/nick {name}\n"));
-            // A new connection has room for one line.
-            reactor.send(stream, line).ok();
+        let nick = options.name.as_ref().map(|name| format!("/nick {name}\n"));
+        let join = options.room.as_ref().map(|room| format!("/join {room}\n"));
+        for line in [nick, join].into_iter().flatten() {
+            // A new connection has room for two lines.
+            reactor.send(stream, Bytes::from(line)).ok();
         }
         let (sender, stops) = reactor.mailbox();
         let stopper = Stopper::new(sender);

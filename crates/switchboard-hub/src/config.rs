@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use berkeley::Endpoint;
 use berkeley::selector::Backend;
+use switchboard_wire::RoomName;
 use switchboard_wire::strftime::Moment;
 
 use crate::limits::Limits;
@@ -38,6 +39,22 @@ impl fmt::Display for Door {
     }
 }
 
+/// What a hub cannot know by itself: handed to it, so that a test can decide about it.
+pub struct Senses {
+    /// The wall clock: local time, for the time door.
+    pub clock: Box<dyn Fn() -> Moment + Send>,
+    /// The wall clock: milliseconds since 1970-01-01 UTC, for entries.
+    pub unix_ms: Box<dyn Fn() -> u64 + Send>,
+    /// Numbers that never come twice, for the epochs of rooms.
+    pub entropy: Box<dyn FnMut() -> u64 + Send>,
+}
+
+impl fmt::Debug for Senses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Senses").finish_non_exhaustive()
+    }
+}
+
 /// What a hub is told at its start.
 pub struct Config {
     /// The data folder; it is made if it is missing.
@@ -48,8 +65,10 @@ pub struct Config {
     pub backend: Backend,
     /// The bounds.
     pub limits: Limits,
-    /// The wall clock: local time, for the time door.
-    pub clock: Box<dyn Fn() -> Moment + Send>,
+    /// Rooms that are not forgotten when the last member has gone, besides the lobby.
+    pub kept_rooms: Vec<RoomName>,
+    /// What comes from outside of the hub's own data.
+    pub senses: Senses,
 }
 
 impl fmt::Debug for Config {
@@ -59,6 +78,7 @@ impl fmt::Debug for Config {
             .field("doors", &self.doors)
             .field("backend", &self.backend)
             .field("limits", &self.limits)
+            .field("kept_rooms", &self.kept_rooms)
             .finish_non_exhaustive()
     }
 }

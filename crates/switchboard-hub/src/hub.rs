@@ -1,13 +1,15 @@
 //! The hub as a whole.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use berkeley::{Endpoint, create_servers};
 use switchboard_reactor::{Reactor, Sender};
 
 use crate::config::{Config, Door};
 use crate::limits::DESCRIPTORS_RESERVED;
-use crate::shard::{Message, OpenDoor, Shard};
+use crate::names::Names;
+use crate::shard::{Message, Served, Shard};
 use crate::store::{Store, StoreConfig, StoreError};
 
 /// Why a hub could not start or go on.
@@ -35,7 +37,7 @@ pub enum HubError {
 /// A hub with open doors, not running yet.
 pub struct Hub {
     reactor: Reactor,
-    shard: Shard,
+    served: Served,
     stop: Sender<Message>,
     doors: Vec<(Door, Endpoint)>,
     files_dir: std::path::PathBuf,
@@ -84,7 +86,13 @@ impl Hub {
         let room_for = descriptors.saturating_sub(reserved).max(1);
         config.limits.connections = config.limits.connections.min(room_for);
 
-        let mut shard = Shard::new(config.limits, config.clock, store, mailbox);
+        let mut shard = Shard::new(
+            config.limits,
+            config.senses,
+            Arc::new(Mutex::new(Names::new())),
+            config.kept_rooms,
+            Some(store),
+        );
         let mut doors = Vec::new();
         for (door, endpoint) in config.doors {
             let failed = |source| HubError::Door {
@@ -99,20 +107,13 @@ impl Hub {
                     Door::Chat | Door::Parcels => reactor.add_listener(socket),
                     Door::Time => reactor.add_datagrams(socket),
                 };
-                shard.add_door(
-                    token.map_err(failed)?,
-                    OpenDoor {
-                        door,
-                        port,
-                        _file: file,
-                    },
-                );
+                shard.add_door(token.map_err(failed)?, door, port, file);
                 doors.push((door, bound));
             }
         }
         Ok(Self {
             reactor,
-            shard,
+            served: Served { shard, mailbox },
             stop: mail,
             doors,
             files_dir,
@@ -144,12 +145,12 @@ impl Hub {
     pub fn run(self) -> Result<(), HubError> {
         let Self {
             mut reactor,
-            mut shard,
+            mut served,
             ..
         } = self;
-        let result = reactor.run(&mut shard);
+        let result = reactor.run(&mut served);
         drop(reactor);
-        shard.close();
+        served.shard.close();
         Ok(result?)
     }
 }

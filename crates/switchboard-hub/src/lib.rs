@@ -7,6 +7,9 @@
 //!
 //! - [`room`] and the sessions of [`door`] are plain data: no socket, clock, file or thread, so
 //!   that a test can run a whole room in no time.
+//! - [`names`]: who is called what, in the whole hub.
+//! - [`shard`] carries things between sockets and all of these, over whatever [`shard::Net`] it is
+//!   given: the reactor, or a network that a test makes up.
 //! - [`store`] owns the files, on threads of its own: the network never waits for a disk.
 //! - [`Hub`] puts them together: begin there.
 //!
@@ -18,10 +21,11 @@ mod config;
 pub mod door;
 mod hub;
 pub mod limits;
+pub mod names;
 pub mod room;
-mod shard;
+pub mod shard;
 pub mod store;
 
-pub use config::{Config, Door};
+pub use config::{Config, Door, Senses};
 pub use hub::{Hub, HubError, Stopper};
 pub use limits::Limits;

@@ -71,6 +71,24 @@ pub const LOGGED_TEXT_CHARS_MAX: usize = 200;
 /// Members that `/who` names at most.
 pub const WHO_NAMES_MAX: usize = 200;
 
+/// Rooms at once. Each costs some hundred bytes, and anybody can make one.
+pub const ROOMS_MAX: usize = 10_000;
+
+/// Members of one room at once: as many as the hub can be told to take.
+pub const ROOM_MEMBERS_MAX: usize = 200_000;
+
+/// Rooms that `/rooms` names at most.
+pub const ROOMS_LISTED_MAX: usize = 200;
+
+/// Entries that `/history` shows unless it is told how many, and at most.
+pub const HISTORY_ENTRIES: usize = 20;
+/// See [`HISTORY_ENTRIES`].
+pub const HISTORY_ENTRIES_MAX: usize = 1000;
+
+/// Numbers that authors gave to what they sent, over all rooms, that are remembered so that what is
+/// sent again is not said again: some minutes of a busy hub, and at most 16 MiB.
+pub const MESSAGE_IDS_MAX: usize = 64 * 1024;
+
 /// How many answers in a row of the time door an address may send back, word for word, before it is
 /// taken for a server that answers everything, too.
 pub const ECHOES_MAX: u8 = 100;
@@ -90,7 +108,11 @@ pub struct Limits {
     pub loopback_counts: bool,
     /// Bytes that wait for one member at most.
     pub outbox_bytes: usize,
-    /// How long a member may say nothing.
+    /// Rooms at once, the lobby among them.
+    pub rooms: usize,
+    /// Members of one room at once.
+    pub room_members: usize,
+    /// How long a member may say nothing; a program that follows a room, too.
     pub chat_idle: Duration,
     /// How long a line may take from its first byte to its end.
     pub line_time: Duration,
@@ -113,6 +135,8 @@ impl Default for Limits {
             connections_per_address: CONNECTIONS_PER_ADDRESS_MAX,
             loopback_counts: false,
             outbox_bytes: OUTBOX_BYTES_MAX,
+            rooms: ROOMS_MAX,
+            room_members: ROOM_MEMBERS_MAX,
             chat_idle: CHAT_IDLE,
             line_time: LINE_TIME,
             parcel_idle: wire::PARCEL_IDLE,

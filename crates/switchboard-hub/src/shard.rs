@@ -1,33 +1,36 @@
-//! One reactor thread of the hub, with the connections it accepted.
+//! A part of the hub in one thread, with the connections it accepted.
 //!
-//! The only place that knows sockets and sessions at once. It carries things between them and
-//! decides nothing that a door or the room could decide.
+//! The only place that knows connections and sessions at once. It carries things between them and
+//! decides nothing that a door or a room could decide. What it asks of the network is a [`Net`], so
+//! that the same shard runs on sockets and on a network that a test makes up.
 
 mod chat;
+mod follow;
 mod guests;
+mod members;
+mod net;
 mod parcels;
+mod served;
 
-use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use berkeley::{Addr, Error, Socket, SocketFile, opt};
-use switchboard_reactor::{Closed, Handler, Reactor, Receiver, TimerId, Token};
-use switchboard_wire::notice;
-use switchboard_wire::strftime::Moment;
+use berkeley::{Addr, SocketFile};
+use switchboard_wire::{RoomName, notice};
 use tracing::{debug, error, info, warn};
 
-use self::guests::Guests;
-use crate::config::Door;
+pub use self::guests::Guests;
+pub use self::net::Net;
+pub(crate) use self::served::{Message, Served};
+use crate::config::{Door, Senses};
 use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time::{self, Echoes};
-use crate::limits::{
-    CHAT_READ_BYTES_MAX, FINISH_TIME, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, Limits,
-    STALL_TIME, STOP_TIME,
-};
-use crate::room::{MemberId, Room};
-use crate::store::{Reply, Store, UploadId};
+use crate::limits::{CHAT_READ_BYTES_MAX, FINISH_TIME, Limits, STALL_TIME, STOP_TIME};
+use crate::names::Names;
+use crate::room::Rooms;
+use crate::store::{Store, UploadId};
 
 /// A connection, by a number that is never used again. It is the member's number too.
 type ConnectionId = u64;
@@ -35,28 +38,35 @@ type ConnectionId = u64;
 /// The tag of the timer that bounds the hub's own end; connections use their numbers, from 1 up.
 const STOP_TIMER: u64 = 0;
 
-/// What other threads tell a shard.
-#[derive(Debug)]
-pub(crate) enum Message {
-    Store(Reply),
-    Stop,
-}
-
 /// A bound socket of a door, and what is to be tidied up after it.
-#[derive(Debug)]
-pub(crate) struct OpenDoor {
-    pub(crate) door: Door,
-    pub(crate) port: u16,
-    pub(crate) _file: Option<SocketFile>,
+struct OpenDoor {
+    door: Door,
+    port: u16,
+    _file: Option<SocketFile>,
 }
 
-struct Connection {
+/// Who has come to a door.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// What to call it: its address.
+    pub label: Arc<str>,
+    /// Which limit it counts for.
+    pub guest: Guests,
+    /// It is on this machine.
+    pub is_loopback: bool,
+}
+
+struct Connection<N: Net> {
     /// `None` when the socket is gone and only the store's answers are waited for.
-    token: Option<Token>,
-    /// Who it is, for the log: the address, and the name that the room shows for a parcel.
-    label: String,
+    token: Option<N::Token>,
+    /// Who it is, for the log: the address.
+    label: Arc<str>,
+    /// What the others see: the name that it has taken, or the label.
+    name: Arc<str>,
     guest: Guests,
-    timer: Option<(Instant, TimerId)>,
+    /// The room that it is a member of.
+    room: Option<RoomName>,
+    timer: Option<(Instant, N::Timer)>,
     /// Its time was up while the hub stood still, and it got a little more.
     spared: bool,
     session: Session,
@@ -76,6 +86,8 @@ struct ParcelConnection {
     paused: Option<Instant>,
     /// The conversation has ended: what is left is to wait for the store.
     over: bool,
+    /// The room that it speaks in, where it is no member.
+    held: Option<RoomName>,
 }
 
 /// A file that the store knows of.
@@ -89,38 +101,52 @@ struct Transfer {
 }
 
 /// See the module's documentation.
-pub(crate) struct Shard {
+pub struct Shard<N: Net> {
     limits: Limits,
-    clock: Box<dyn Fn() -> Moment + Send>,
+    senses: Senses,
     echoes: Echoes,
-    doors: HashMap<Token, OpenDoor>,
-    connections: BTreeMap<ConnectionId, Connection>,
-    by_token: HashMap<Token, ConnectionId>,
+    doors: HashMap<N::Token, OpenDoor>,
+    connections: BTreeMap<ConnectionId, Connection<N>>,
+    by_token: HashMap<N::Token, ConnectionId>,
     transfers: HashMap<UploadId, Transfer>,
     per_address: HashMap<Guests, usize>,
     last_id: ConnectionId,
     last_upload: u64,
-    room: Room,
+    rooms: Rooms,
+    names: Arc<Mutex<Names>>,
     store: Option<Store>,
     in_flight: usize,
     /// Parcel connections that are not read until the store has caught up.
     waiting: VecDeque<ConnectionId>,
-    mailbox: Receiver<Message>,
     stopping: bool,
     /// The time for ending in good order has passed.
     out_of_time: bool,
 }
 
-impl Shard {
-    pub(crate) fn new(
+impl<N: Net> core::fmt::Debug for Shard<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Shard")
+            .field("connections", &self.connections.len())
+            .field("rooms", &self.rooms.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<N: Net> Shard<N> {
+    /// A shard without doors. `names` are those of the whole hub; `kept` are the rooms that are not
+    /// forgotten; without a store, files cannot be stored.
+    #[must_use]
+    pub fn new(
         limits: Limits,
-        clock: Box<dyn Fn() -> Moment + Send>,
-        store: Store,
-        mailbox: Receiver<Message>,
+        mut senses: Senses,
+        names: Arc<Mutex<Names>>,
+        kept: Vec<RoomName>,
+        store: Option<Store>,
     ) -> Self {
+        let rooms = Rooms::new(&limits, kept, (senses.entropy)());
         Self {
             limits,
-            clock,
+            senses,
             echoes: Echoes::default(),
             doors: HashMap::new(),
             connections: BTreeMap::new(),
@@ -129,23 +155,48 @@ impl Shard {
             per_address: HashMap::new(),
             last_id: 0,
             last_upload: 0,
-            room: Room::new(),
-            store: Some(store),
+            rooms,
+            names,
+            store,
             in_flight: 0,
             waiting: VecDeque::new(),
-            mailbox,
             stopping: false,
             out_of_time: false,
         }
     }
 
-    pub(crate) fn add_door(&mut self, token: Token, door: OpenDoor) {
-        self.doors.insert(token, door);
+    /// Opens a door: `token` accepts connections, or receives datagrams, at `port`; `file` goes
+    /// when the door is closed.
+    pub fn add_door(&mut self, token: N::Token, door: Door, port: u16, file: Option<SocketFile>) {
+        let open = OpenDoor {
+            door,
+            port,
+            _file: file,
+        };
+        self.doors.insert(token, open);
+    }
+
+    /// Which door that is.
+    pub(crate) fn door_name(&self, token: N::Token) -> &'static str {
+        self.doors
+            .get(&token)
+            .map_or("closed", |open| open.door.name())
+    }
+
+    /// The rooms, to look at.
+    #[must_use]
+    pub const fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        // A thread that panicked with the names in hand has at most forgotten to free one.
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the store when the reactor has stopped: what was received whole reaches the disk, as
     /// far as there is time for it.
-    pub(crate) fn close(mut self) {
+    pub fn close(mut self) {
         match self.store.take() {
             Some(store) if self.out_of_time => store.give_up(),
             Some(store) => store.close(),
@@ -154,7 +205,12 @@ impl Shard {
     }
 
     /// Why a new connection is not taken, if it is not.
-    fn refusal(&self, guest: &Guests, loopback: bool) -> Option<String> {
+    fn refusal(&mut self, door: Door, guest: &Guests, loopback: bool) -> Option<String> {
+        if door == Door::Chat
+            && let Err(full) = self.rooms.enter(&RoomName::lobby(), 0)
+        {
+            return Some(full.to_string());
+        }
         if self.by_token.len() >= self.limits.connections {
             return Some(format!(
                 "the hub is full: {} connections",
@@ -175,28 +231,26 @@ impl Shard {
     /// Starts the clock of a connection, or sets it to the session's present deadline if that is
     /// earlier. A deadline that moved away is looked at when the old one is due, so that traffic
     /// costs no timer work.
-    fn arm(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    fn arm(&mut self, net: &mut N, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         let deadline = match &connection.session {
             Session::Line(session) => session.deadline(),
             // Nobody can be late while the hub itself is not listening: look again later.
-            Session::Parcel(parcel) if parcel.is_excused() => {
-                Instant::now() + self.limits.parcel_idle
-            }
+            Session::Parcel(parcel) if parcel.is_excused() => net.now() + self.limits.parcel_idle,
             Session::Parcel(parcel) => parcel.session.deadline(),
         };
         match connection.timer {
             Some((at, _)) if at <= deadline => return,
-            Some((_, timer)) => reactor.cancel_timer(timer),
+            Some((_, timer)) => net.cancel_timer(timer),
             None => {}
         }
-        connection.timer = Some((deadline, reactor.set_timer(deadline, id)));
+        connection.timer = Some((deadline, net.set_timer(deadline, id)));
     }
 
-    fn expire(&mut self, reactor: &mut Reactor, id: ConnectionId) {
-        let now = Instant::now();
+    fn expire(&mut self, net: &mut N, id: ConnectionId) {
+        let now = net.now();
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -215,7 +269,7 @@ impl Shard {
                 parcel.session.excuse(since, now);
             }
             let at = now + STALL_TIME;
-            connection.timer = Some((at, reactor.set_timer(at, id)));
+            connection.timer = Some((at, net.set_timer(at, id)));
             return;
         }
         let reason = match &mut connection.session {
@@ -224,16 +278,17 @@ impl Shard {
             Session::Parcel(parcel) => parcel.session.expire(now).map(|error| error.to_string()),
         };
         match reason {
-            None => self.arm(reactor, id),
+            None => self.arm(net, id),
             Some(reason) if matches!(connection.session, Session::Line(_)) => {
-                self.drop_member(reactor, id, &reason);
+                self.put_out(net, id, &reason);
             }
-            Some(reason) => self.break_off(reactor, id, &reason),
+            Some(reason) => self.break_off(net, id, &reason),
         }
     }
 
     /// Forgets a connection's socket; the connection too, unless the store still owes it answers.
-    fn forget(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    fn forget(&mut self, net: &mut N, id: ConnectionId) {
+        self.give_back(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -247,7 +302,7 @@ impl Shard {
             }
         }
         if let Some((_, timer)) = connection.timer.take() {
-            reactor.cancel_timer(timer);
+            net.cancel_timer(timer);
         }
         let owed = match &mut connection.session {
             Session::Line(_) => false,
@@ -261,20 +316,20 @@ impl Shard {
         if !owed {
             self.connections.remove(&id);
         }
-        self.stop_when_empty(reactor);
+        self.stop_when_empty(net);
     }
 
     /// The hub is to end: no new connections, nothing more is read, everybody gets what is theirs.
-    fn begin_stop(&mut self, reactor: &mut Reactor) {
+    pub fn begin_stop(&mut self, net: &mut N) {
         if self.stopping {
             return;
         }
         self.stopping = true;
         info!("stopping: {} connections are open", self.by_token.len());
         for (token, _door) in self.doors.drain() {
-            reactor.close(token);
+            net.close(token);
         }
-        reactor.set_timer(Instant::now() + STOP_TIME, STOP_TIMER);
+        net.set_timer(net.now() + STOP_TIME, STOP_TIMER);
         let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for id in ids {
             let Some(connection) = self.connections.get_mut(&id) else {
@@ -283,19 +338,19 @@ impl Shard {
             match (&mut connection.session, connection.token) {
                 (Session::Line(_), Some(token)) => {
                     // A member whose outbox is full misses the notice, not what was sent before.
-                    reactor.send(token, notice("the hub is closing")).ok();
-                    reactor.finish(token, FINISH_TIME);
+                    net.send(token, notice("the hub is closing")).ok();
+                    net.finish(token, FINISH_TIME);
                 }
-                (Session::Parcel(_), Some(_)) => self.stop_parcels(reactor, id),
+                (Session::Parcel(_), Some(_)) => self.stop_parcels(net, id),
                 (_, None) => {}
             }
         }
-        self.stop_when_empty(reactor);
+        self.stop_when_empty(net);
     }
 
     /// Ends what did not end in time, with resets: an end in good order would tell a reader that
     /// it has everything, and a sender that everything was stored.
-    fn cut_the_rest(&mut self, reactor: &mut Reactor) {
+    fn cut_the_rest(&mut self, net: &mut N) {
         let count = self.by_token.len();
         if count > 0 {
             warn!("{count} connections did not end in time and are cut");
@@ -305,25 +360,15 @@ impl Shard {
             warn!("{late} files were not stored in time and are given up");
         }
         for (token, _id) in self.by_token.drain() {
-            reactor.reset(token);
+            net.reset(token);
         }
         self.out_of_time = true;
-        reactor.stop();
+        net.stop();
     }
 
-    fn stop_when_empty(&self, reactor: &mut Reactor) {
+    fn stop_when_empty(&self, net: &mut N) {
         if self.stopping && self.connections.is_empty() {
-            reactor.stop();
-        }
-    }
-
-    fn label(addr: Option<&Addr>, socket: &Socket) -> String {
-        match addr {
-            Some(Addr::Unix(_)) | None => {
-                let pid = socket.get(opt::PeerCredentials).map_or(0, |peer| peer.pid);
-                format!("unix:{pid}")
-            }
-            Some(addr) => addr.to_string(),
+            net.stop();
         }
     }
 }
@@ -335,41 +380,33 @@ impl ParcelConnection {
     }
 }
 
-impl Handler for Shard {
-    fn accepted(
+/// What the network tells.
+impl<N: Net> Shard<N> {
+    /// Somebody has come to a door.
+    pub fn arrived(
         &mut self,
-        reactor: &mut Reactor,
-        listener: Token,
-        socket: Socket,
-        peer: Option<Addr>,
+        net: &mut N,
+        listener: N::Token,
+        socket: N::Socket,
+        arrival: Arrival,
     ) {
         let Some(door) = self.doors.get(&listener).map(|open| open.door) else {
             return;
         };
-        let label = Self::label(peer.as_ref(), &socket);
-        let guest = Guests::of(peer.as_ref());
-        let loopback = peer.as_ref().is_none_or(Addr::is_loopback);
-        let refusal = self.refusal(&guest, loopback);
-        if let Some(reason) = refusal {
+        let Arrival {
+            label,
+            guest,
+            is_loopback,
+        } = arrival;
+        if let Some(reason) = self.refusal(door, &guest, is_loopback) {
             warn!("{label} turned away from the {door} door: {reason}");
-            if door == Door::Chat {
-                // As much as fits into an empty socket buffer; a peer that is gone is no loss.
-                socket.send(&notice(&reason), berkeley::MsgFlags::NONE).ok();
-            } else {
-                // An end in good order would mean that everything was taken.
-                socket.set(opt::Linger, Some(Duration::ZERO)).ok();
-            }
+            // By the other doors an end in good order would mean that everything was taken.
+            net.turn_away(socket, (door == Door::Chat).then(|| notice(&reason)));
             return;
         }
-        if let Err(error) = keep_alive(&socket) {
-            debug!("{label}: {error}");
-        }
-        if door == Door::Parcels {
-            // Should the hub die, the kernel closes for it, and that must not look like an end in
-            // good order, by which the sender knows that everything was stored.
-            socket.set(opt::Linger, Some(Duration::ZERO)).ok();
-        }
-        let token = match reactor.add_stream(socket, self.limits.outbox_bytes) {
+        // A parcel connection that breaks must not look like an end in good order, by which the
+        // sender knows that everything was stored.
+        let token = match net.add(socket, self.limits.outbox_bytes, door == Door::Parcels) {
             Ok(token) => token,
             Err(error) => {
                 warn!("{label} turned away from the {door} door: {error}");
@@ -377,7 +414,7 @@ impl Handler for Shard {
             }
         };
         self.last_id += 1;
-        let (id, now) = (self.last_id, Instant::now());
+        let (id, now) = (self.last_id, net.now());
         let session = if door == Door::Chat {
             Session::Line(LineSession::new(&self.limits, now))
         } else {
@@ -386,6 +423,7 @@ impl Handler for Shard {
                 in_flight: 0,
                 paused: None,
                 over: false,
+                held: None,
             }))
         };
         *self.per_address.entry(guest.clone()).or_default() += 1;
@@ -393,57 +431,49 @@ impl Handler for Shard {
         let connection = Connection {
             token: Some(token),
             label: label.clone(),
+            name: label.clone(),
             guest,
+            room: None,
             timer: None,
             spared: false,
             session,
         };
         self.connections.insert(id, connection);
-        self.arm(reactor, id);
+        self.arm(net, id);
         info!("{label} came in by the {door} door");
         if door == Door::Chat {
-            reactor.limit_reads(token, CHAT_READ_BYTES_MAX);
-            self.join(reactor, MemberId(id), label);
+            net.limit_reads(token, CHAT_READ_BYTES_MAX);
+            self.enter(net, id, RoomName::lobby(), false);
         }
     }
 
-    fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
+    /// Bytes came from a connection.
+    pub fn received(&mut self, net: &mut N, source: N::Token, bytes: &[u8]) {
         let Some(&id) = self.by_token.get(&source) else {
             return;
         };
-        match self
-            .connections
-            .get(&id)
-            .map(|connection| &connection.session)
-        {
-            Some(Session::Line(_)) => self.lines(reactor, id, bytes),
-            Some(Session::Parcel(_)) => self.parcels(reactor, id, bytes),
+        match self.session(id) {
+            Some(Session::Line(_)) => self.lines(net, id, bytes),
+            Some(Session::Parcel(_)) => self.parcels(net, id, bytes),
             None => return,
         }
-        self.arm(reactor, id);
+        self.arm(net, id);
     }
 
-    fn ended(&mut self, reactor: &mut Reactor, source: Token) {
+    /// A peer has ended its side.
+    pub fn ended(&mut self, net: &mut N, source: N::Token) {
         let Some(&id) = self.by_token.get(&source) else {
             return;
         };
-        match self
-            .connections
-            .get(&id)
-            .map(|connection| &connection.session)
-        {
-            Some(Session::Line(_)) => self.last_line(reactor, id),
-            Some(Session::Parcel(_)) => self.parcels_ended(reactor, id),
+        match self.session(id) {
+            Some(Session::Line(_)) => self.last_line(net, id),
+            Some(Session::Parcel(_)) => self.parcels_ended(net, id),
             None => {}
         }
     }
 
-    fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
-        let reason = match why {
-            Closed::Failed(error) => Some(error.to_string()),
-            Closed::TimedOut => Some("it did not close in time".into()),
-            _ => None,
-        };
+    /// A connection is gone, and its token is void; without a reason it was finished.
+    pub fn closed(&mut self, net: &mut N, source: N::Token, reason: Option<String>) {
         if let Some(open) = self.doors.remove(&source) {
             let reason = reason.unwrap_or_default();
             error!("the {} door is lost: {reason}", open.door);
@@ -452,70 +482,44 @@ impl Handler for Shard {
         let Some(&id) = self.by_token.get(&source) else {
             return;
         };
-        match self
-            .connections
-            .get(&id)
-            .map(|connection| &connection.session)
-        {
-            Some(Session::Line(_)) => self.member_gone(reactor, id, reason),
-            Some(Session::Parcel(_)) => self.parcels_closed(reactor, id, reason),
+        match self.session(id) {
+            Some(Session::Line(_)) => self.member_gone(net, id, reason),
+            Some(Session::Parcel(_)) => self.parcels_closed(net, id, reason),
             None => {}
         }
     }
 
-    fn datagram(&mut self, reactor: &mut Reactor, socket: Token, from: Option<Addr>, bytes: &[u8]) {
-        let (Some(open), Some(from)) = (self.doors.get(&socket), from) else {
+    /// A datagram came to a door.
+    pub fn datagram(&mut self, net: &N, socket: N::Token, from: &Addr, bytes: &[u8]) {
+        let Some(open) = self.doors.get(&socket) else {
             return;
         };
-        let now = (self.clock)();
+        let now = (self.senses.clock)();
         let Some(answer) = time::reply(bytes, from.port(), open.port, &now) else {
             debug!("{from} asked the time from a port that answers itself: no answer");
             return;
         };
-        if self.echoes.is_server(&from, bytes, &answer) {
+        if self.echoes.is_server(from, bytes, &answer) {
             debug!("{from} only sends back what it is answered: no answer");
             return;
         }
-        match reactor.send_datagram(socket, Some(&from), &answer) {
+        match net.send_datagram(socket, from, &answer) {
             Ok(()) => debug!("{from} asked the time"),
             Err(error) => debug!("{from} asked the time and could not be answered: {error}"),
         }
     }
 
-    fn timer(&mut self, reactor: &mut Reactor, tag: u64) {
+    /// A timer is due.
+    pub fn timer(&mut self, net: &mut N, tag: u64) {
         if tag == STOP_TIMER {
-            self.cut_the_rest(reactor);
+            self.cut_the_rest(net);
         } else {
-            self.expire(reactor, tag);
+            self.expire(net, tag);
         }
     }
 
-    fn woken(&mut self, reactor: &mut Reactor) {
-        for message in self.mailbox.take() {
-            match message {
-                Message::Stop => self.begin_stop(reactor),
-                Message::Store(reply) => self.store_replied(reactor, reply),
-            }
-        }
+    fn session(&self, id: ConnectionId) -> Option<&Session> {
+        let connection = self.connections.get(&id)?;
+        Some(&connection.session)
     }
-
-    fn trouble(&mut self, _reactor: &mut Reactor, source: Token, error: Error) {
-        let door = self
-            .doors
-            .get(&source)
-            .map_or("closed", |open| open.door.name());
-        warn!("the {door} door: {error}; it goes on as soon as it can");
-    }
-}
-
-/// Lets the kernel find out about peers whose machine has vanished, and sends lines at once.
-fn keep_alive(socket: &Socket) -> berkeley::Result<()> {
-    if socket.family() == berkeley::Family::UNIX {
-        return Ok(());
-    }
-    socket.set(opt::NoDelay, true)?;
-    socket.set(opt::KeepAlive, true)?;
-    socket.set(opt::KeepIdle, KEEPALIVE_IDLE)?;
-    socket.set(opt::KeepInterval, KEEPALIVE_INTERVAL)?;
-    socket.set(opt::KeepCount, KEEPALIVE_PROBES)
 }

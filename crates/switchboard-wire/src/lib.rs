@@ -12,8 +12,10 @@
 //!
 //! - [`frame`]: a length, then bytes. [`FrameDecoder`].
 //! - [`parcel`]: messages and files over frames. [`ParcelMachine`].
-//! - [`line`](mod@line): the chat, one line one message. [`LineDecoder`], [`Command`], [`Nick`],
-//!   [`chat_lines`].
+//! - [`delivery`]: what a hub writes to a program that asked for it: entries, acknowledgements.
+//! - [`line`](mod@line): the chat, one line one message. [`LineDecoder`], [`chat_lines`].
+//! - [`command`]: lines that speak to the hub. [`Command`].
+//! - [`name`]: what members and rooms are called. [`Nick`], [`RoomName`].
 //! - [`strftime`]: the time, formatted as the asker likes it.
 //! - [`file_name`] and [`text`]: what strangers call their files and write, made safe.
 //!
@@ -45,16 +47,25 @@
 )]
 
 mod buffer;
+pub mod command;
+pub mod delivery;
 pub mod file_name;
 pub mod frame;
+mod json;
 pub mod limits;
 pub mod line;
+pub mod name;
 pub mod parcel;
 pub mod strftime;
 pub mod text;
 
+pub use command::Command;
+pub use delivery::{Answer, Delivered, DeliveryDecoder, DeliveryError, EntryFrame, EntryKind};
 pub use file_name::{FileName, NameError};
 pub use frame::{FrameDecoder, FrameError};
-pub use line::{Command, Line, LineDecoder, Nick, NickError, chat_lines, notice};
-pub use parcel::{ParcelError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal};
+pub use line::{Line, LineDecoder, chat_lines, notice};
+pub use name::{Nick, NickError, RoomName, RoomNameError, Topic, TopicError};
+pub use parcel::{
+    Fields, Follow, MessageId, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal,
+};
 pub use text::clean;

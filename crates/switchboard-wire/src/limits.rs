@@ -41,6 +41,22 @@ pub const MESSAGE_LINES_MAX: usize = 4096;
 /// The longest nick, in characters: as long as a screen still shows beside a text.
 pub const NICK_CHARS_MAX: usize = 32;
 
+/// The most combining marks behind one letter of a name.
+///
+/// What scripts need in composed form; more make a pile that covers the lines around it (UTS #39
+/// §5.4 names the same number).
+pub const NAME_MARKS_MAX: usize = 4;
+
+/// The longest name of a room, in characters.
+pub const ROOM_NAME_CHARS_MAX: usize = 64;
+
+/// The longest topic of a room, in characters: a line that a screen still shows at once.
+pub const TOPIC_CHARS_MAX: usize = 200;
+
+/// The longest number that a client gives its message (`id`), in bytes: a UUID in any of its
+/// spellings fits, and so does a hash.
+pub const MESSAGE_ID_BYTES_MAX: usize = 64;
+
 /// The longest file name, in bytes: what Linux file systems take (`NAME_MAX`).
 pub const FILE_NAME_BYTES_MAX: usize = 255;
 

@@ -1,34 +1,15 @@
 //! Chat lines: UTF-8 text, one line one message, `\n` or `\r\n`.
 //!
-//! It reads lines, commands and nicks, and writes what the others in the room receive. It does not
-//! know who is in the room.
+//! It reads lines, and writes what the others in the room receive. It does not know who is in the
+//! room.
 //!
-//! Begin with [`LineDecoder`] to read and [`chat_lines`] to write.
-
-use std::fmt;
+//! Begin with [`LineDecoder`] to read and [`chat_lines`] to write; what a line that begins with `/`
+//! means is for [`crate::Command`] to say.
 
 use bytes::Bytes;
 
 use crate::buffer::{append_within, take_front};
-use crate::limits::NICK_CHARS_MAX;
 use crate::text::clean;
-
-/// Nicks nobody may take, folded: they would speak for the hub or for everybody.
-const RESERVED_NICKS: [&str; 13] = [
-    "admin",
-    "administrator",
-    "all",
-    "everyone",
-    "help",
-    "hub",
-    "me",
-    "moderator",
-    "operator",
-    "root",
-    "server",
-    "switchboard",
-    "system",
-];
 
 /// Reads lines out of a byte stream that comes in pieces of any size.
 ///
@@ -150,146 +131,6 @@ pub enum Line {
     Text(String),
     /// The line is longer than the limit, and is thrown away.
     TooLong,
-}
-
-/// A line that speaks to the hub instead of the room.
-///
-/// ```
-/// use switchboard_wire::Command;
-///
-/// assert_eq!(Command::parse("/NICK  alice "), Some(Command::Nick("alice".to_owned())));
-/// assert_eq!(Command::parse("hello"), None);
-/// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Command {
-    /// `/help`: list the commands.
-    Help,
-    /// `/nick NAME`: be called so; empty when no name was given, and not checked yet.
-    Nick(String),
-    /// `/quit`: leave.
-    Quit,
-    /// Any other word after the slash, as typed, without the slash.
-    Unknown(String),
-    /// `/who`: list the members.
-    Who,
-}
-
-impl Command {
-    /// Reads a command, if `text` begins with `/`.
-    ///
-    /// The word after the slash is taken in any case, and white space around it and around what
-    /// follows is ignored.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix('/')?.trim();
-        let (word, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        Some(match word.to_ascii_lowercase().as_str() {
-            "help" => Self::Help,
-            "nick" => Self::Nick(argument.trim().to_owned()),
-            "quit" => Self::Quit,
-            "who" => Self::Who,
-            _ => Self::Unknown(word.to_owned()),
-        })
-    }
-}
-
-/// The name a member has taken.
-///
-/// It has 1 to 32 letters, digits, `_`, `-` and `.` of any script, at least one of them a letter or
-/// digit. No nick looks like `ADDRESS:PORT`, and none speaks for the hub.
-///
-/// ```
-/// use switchboard_wire::Nick;
-///
-/// assert_eq!(Nick::new("Алиса")?.folded(), Nick::new("АЛИСА")?.folded());
-/// assert!(Nick::new("127.0.0.1:9").is_err() && Nick::new("Root").is_err());
-/// # Ok::<(), switchboard_wire::NickError>(())
-/// ```
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Nick(String);
-
-impl Nick {
-    /// Checks a nick; it is taken as it stands, not trimmed.
-    ///
-    /// # Errors
-    /// [`NickError`] says which rule it breaks.
-    pub fn new(nick: &str) -> Result<Self, NickError> {
-        if nick.is_empty() {
-            return Err(NickError::Empty);
-        }
-        // One more is enough to know, and a stranger's text may be long.
-        if nick.chars().take(NICK_CHARS_MAX + 1).count() > NICK_CHARS_MAX {
-            return Err(NickError::TooLong {
-                max: NICK_CHARS_MAX,
-            });
-        }
-        let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
-        if let Some(character) = nick.chars().find(|c| !is_allowed(*c)) {
-            return Err(NickError::Character { character });
-        }
-        if !nick.contains(char::is_alphanumeric) {
-            return Err(NickError::NoLetter);
-        }
-        let nick = Self(nick.to_owned());
-        if RESERVED_NICKS.contains(&nick.folded().as_str()) {
-            return Err(NickError::Reserved { nick: nick.0 });
-        }
-        Ok(nick)
-    }
-
-    /// The form to compare by: nicks that differ only in case have the same.
-    #[must_use]
-    pub fn folded(&self) -> String {
-        self.0.to_lowercase()
-    }
-
-    /// The nick as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for Nick {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Nick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// Why a nick cannot be taken.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NickError {
-    /// It holds a character that is not allowed.
-    #[error("a nick takes letters, digits, `_`, `-` and `.`, and not {character:?}")]
-    Character {
-        /// The first such character.
-        character: char,
-    },
-    /// It is empty.
-    #[error("a nick needs at least one character")]
-    Empty,
-    /// It has neither a letter nor a digit.
-    #[error("a nick needs at least one letter or digit")]
-    NoLetter,
-    /// It would speak for the hub or for everybody.
-    #[error("the nick {nick} is reserved")]
-    Reserved {
-        /// The nick as it was asked for.
-        nick: String,
-    },
-    /// It is too long.
-    #[error("a nick has at most {max} characters")]
-    TooLong {
-        /// The most characters a nick may have.
-        max: usize,
-    },
 }
 
 /// Writes what the others in the room receive: each line of `text` as `author:line\n`.

@@ -1,20 +1,23 @@
 //! Parcels: a header frame in JSON, then a frame with the payload, a message or a file.
 //!
-//! It reads and writes the plain form, which is never answered. It stores nothing: a file passes
-//! through in the pieces it came in.
+//! It reads and writes the plain form, which is never answered, and the headers of programs that
+//! ask for answers: those have an `sb` field, [`Fields::wants_ack`] or a [`Follow`]. The answers
+//! themselves are in [`crate::delivery`]. It stores nothing: a file passes through in the pieces it
+//! came in.
 //!
 //! Begin with [`ParcelMachine`] to read, and with [`message_parcel`] and [`file_header`] to write.
 
+mod header;
 mod machine;
 
 use std::time::Duration;
 
-use serde_json::Value;
-
+pub use self::header::{Fields, Follow, MessageId};
 pub use self::machine::ParcelMachine;
 use crate::file_name::{FileName, NameError};
 use crate::frame::{self, FrameError};
 use crate::limits;
+use crate::name::{NickError, RoomNameError};
 
 /// What a [`ParcelMachine`] takes, and for how long it waits.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,17 +63,28 @@ pub enum ParcelEvent<'a> {
         name: FileName,
         /// Its size in bytes.
         bytes: u32,
+        /// What else its header says.
+        fields: Fields,
     },
     /// The next bytes of the file, never none, borrowed from what was pushed.
     FileData(&'a [u8]),
     /// The file is whole.
     FileEnd,
-    /// A whole message, as it came: not cleaned.
-    Message(String),
+    /// The peer wants to receive what happens in a room.
+    Follow(Follow),
+    /// A whole message.
+    Message {
+        /// Its text, as it came: not cleaned.
+        text: String,
+        /// What else its header says.
+        fields: Fields,
+    },
     /// A parcel could not be used, and the conversation goes on; said once per parcel.
     Refused {
         /// What is wrong with it.
         what: Refusal,
+        /// What could be read of its header, at least whether it wants to be answered.
+        fields: Fields,
     },
 }
 
@@ -78,6 +92,21 @@ pub enum ParcelEvent<'a> {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// A field is not a whole number from 0, or `reply_to` not one from 1.
+    #[error("the header's `{field}` must be a whole number")]
+    FieldNotNumber {
+        /// Which.
+        field: &'static str,
+    },
+    /// A field is not a string.
+    #[error("the header's `{field}` must be a string")]
+    FieldNotText {
+        /// Which.
+        field: &'static str,
+    },
+    /// The `sb` is not an object with a number `v`, or its `want` not a list of strings.
+    #[error("the header's `sb` must be an object with a number `v` and a list of strings `want`")]
+    ExtensionMalformed,
     /// A file's header has no `file_name`.
     #[error("the file has no name: its header needs a `file_name`")]
     FileNameMissing,
@@ -87,9 +116,21 @@ pub enum Refusal {
     /// The `file_name` is no usable name.
     #[error(transparent)]
     FileNameUnusable(NameError),
+    /// The `from` is no usable name.
+    #[error("`from`: {0}")]
+    FromUnusable(NickError),
     /// The header is JSON, but not an object.
     #[error("the header is not a JSON object")]
     HeaderNotObject,
+    /// The `id` is not 1 to 64 printable ASCII characters.
+    #[error(
+        "`id` must be 1 to {} printable ASCII characters",
+        limits::MESSAGE_ID_BYTES_MAX
+    )]
+    IdUnusable,
+    /// A `join` does not say by `sb` that its sender reads what is written to it.
+    #[error("to follow a room a header needs `sb` with `v` 2: others are never written to")]
+    JoinUnanswered,
     /// The message's bytes are not UTF-8.
     #[error("the message is not UTF-8 text: byte {valid_bytes} begins no character")]
     MessageNotUtf8 {
@@ -104,6 +145,9 @@ pub enum Refusal {
         /// How many it may have.
         max: usize,
     },
+    /// The `room` is no usable name.
+    #[error("`room`: {0}")]
+    RoomUnusable(RoomNameError),
     /// The header has no `msg_type`.
     #[error("the header does not say what the parcel is: it needs a `msg_type`")]
     TypeMissing,
@@ -111,7 +155,7 @@ pub enum Refusal {
     #[error("the header's `msg_type` must be a string")]
     TypeNotText,
     /// The `msg_type` is none of those known here.
-    #[error("there is no parcel type `{msg_type}`: the types are `msg` and `file`")]
+    #[error("there is no parcel type `{msg_type}`: the types are `msg`, `file` and `join`")]
     TypeUnknown {
         /// The type, cleaned, and shortened to its first characters.
         msg_type: String,
@@ -158,8 +202,17 @@ pub enum ParcelError {
 /// # Errors
 /// [`FrameError::TooLong`] above [`MESSAGE_BYTES_MAX`](limits::MESSAGE_BYTES_MAX).
 pub fn message_parcel(text: &str) -> Result<Vec<u8>, FrameError> {
+    message_parcel_with(text, &Fields::default())
+}
+
+/// The same with more in its header: a room, a name, a wish to be answered.
+///
+/// # Errors
+/// As [`message_parcel`].
+pub fn message_parcel_with(text: &str, fields: &Fields) -> Result<Vec<u8>, FrameError> {
     let mut out = Vec::new();
-    frame::encode_within(br#"{"msg_type":"msg"}"#, limits::HEADER_BYTES_MAX, &mut out)?;
+    let header = header::message(fields);
+    frame::encode_within(header.as_bytes(), limits::HEADER_BYTES_MAX, &mut out)?;
     frame::encode_within(text.as_bytes(), limits::MESSAGE_BYTES_MAX, &mut out)?;
     Ok(out)
 }
@@ -173,13 +226,31 @@ pub fn message_parcel(text: &str) -> Result<Vec<u8>, FrameError> {
 /// [`FrameError::TooLong`] for a file above [`FILE_BYTES_MAX`](limits::FILE_BYTES_MAX), or a name
 /// that makes the header longer than [`HEADER_BYTES_MAX`](limits::HEADER_BYTES_MAX).
 pub fn file_header(name: &str, bytes: u32) -> Result<Vec<u8>, FrameError> {
-    let name = Value::from(name);
-    let header = format!(r#"{{"msg_type":"file","file_name":{name}}}"#);
+    file_header_with(name, bytes, &Fields::default())
+}
+
+/// The same with more in the header: a room, a name, a wish to be answered.
+///
+/// # Errors
+/// As [`file_header`].
+pub fn file_header_with(name: &str, bytes: u32, fields: &Fields) -> Result<Vec<u8>, FrameError> {
+    let header = header::file(name, fields);
     let mut out = Vec::new();
     frame::encode_within(header.as_bytes(), limits::HEADER_BYTES_MAX, &mut out)?;
     frame::check(bytes, limits::FILE_BYTES_MAX)?;
     out.extend_from_slice(&frame::prefix(bytes)?);
     Ok(out)
+}
+
+/// Writes the parcel that begins to follow a room, or goes to another.
+#[must_use]
+pub fn join_parcel(follow: &Follow) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Names are short: the frames cannot be too long.
+    let header = header::join(follow);
+    frame::encode(header.as_bytes(), &mut out).ok();
+    frame::encode(b"", &mut out).ok();
+    out
 }
 
 /// Writes the frame that ends a conversation.

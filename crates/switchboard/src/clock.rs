@@ -1,6 +1,7 @@
 //! The wall clock.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use jiff::{Timestamp, Zoned};
 use switchboard_wire::strftime::Moment;
@@ -25,6 +26,16 @@ pub(crate) fn now() -> Moment {
         offset_seconds: zone.offset().seconds(),
         zone: zone.abbreviation().to_owned(),
     }
+}
+
+/// Milliseconds since 1970-01-01 UTC; 0 before.
+pub(crate) fn unix_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+/// A number that will not come again, of 53 bits: what JSON's readers can all take.
+pub(crate) fn entropy() -> u64 {
+    RandomState::new().hash_one(Timestamp::now().as_nanosecond()) >> 11
 }
 
 /// The local day, as ISO 8601 writes it.

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use switchboard_wire::parcel::{file_header, message_parcel};
-use switchboard_wire::{clean, limits};
+use switchboard_wire::parcel::{file_header_with, message_parcel_with};
+use switchboard_wire::{Fields, clean, limits};
 
 /// A message or a file that can be sent: checked, and a file already open.
 #[derive(Debug)]
@@ -90,16 +90,16 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 impl Parcel {
-    /// A message.
+    /// A message, with what its header says besides.
     ///
     /// # Errors
     /// [`Unsendable::MessageTooLong`], [`Unsendable::MessageTooManyLines`].
-    pub fn message(text: &str) -> Result<Self, Unsendable> {
+    pub fn message(text: &str, fields: &Fields) -> Result<Self, Unsendable> {
         let lines = text.lines().count();
         if lines > limits::MESSAGE_LINES_MAX {
             return Err(Unsendable::MessageTooManyLines { lines });
         }
-        let head = message_parcel(text)
+        let head = message_parcel_with(text, fields)
             .map_err(|_too_long| Unsendable::MessageTooLong { bytes: text.len() })?;
         Ok(Self {
             head,
@@ -108,12 +108,12 @@ impl Parcel {
         })
     }
 
-    /// A file under the last part of its path: opens it, so that it is this file that is sent
+    /// A file under the last part of its path, with what its header says besides: opens it, so that it is this file that is sent
     /// whatever happens to the path. What is appended to it from now on is not sent.
     ///
     /// # Errors
     /// The other kinds of [`Unsendable`].
-    pub fn file(path: &Path) -> Result<Self, Unsendable> {
+    pub fn file(path: &Path, fields: &Fields) -> Result<Self, Unsendable> {
         let failed = |source| Unsendable::Open {
             path: path.into(),
             source,
@@ -135,7 +135,7 @@ impl Parcel {
             bytes,
         };
         let announced = u32::try_from(bytes).map_err(|_too_many| too_large())?;
-        let head = file_header(name, announced).map_err(|_too_many| too_large())?;
+        let head = file_header_with(name, announced, fields).map_err(|_too_many| too_large())?;
         let file = OpenFile {
             file,
             path: path.into(),
@@ -177,18 +177,18 @@ mod tests {
 
     #[test]
     fn messages_are_measured() {
-        let parcel = Parcel::message("图片").unwrap();
+        let parcel = Parcel::message("图片", &Fields::default()).unwrap();
         assert_eq!((parcel.content_bytes(), parcel.file_name()), (6, None));
         assert_eq!(parcel.header_bytes() + 6, parcel.head.len() as u64);
         let longest = "x".repeat(1 << 20);
-        assert!(Parcel::message(&longest).is_ok());
+        assert!(Parcel::message(&longest, &Fields::default()).is_ok());
         assert!(matches!(
-            Parcel::message(&(longest + "x")),
+            Parcel::message(&(longest + "x"), &Fields::default()),
             Err(Unsendable::MessageTooLong { bytes: 1_048_577 })
         ));
-        assert!(Parcel::message(&"\n".repeat(4096)).is_ok());
+        assert!(Parcel::message(&"\n".repeat(4096), &Fields::default()).is_ok());
         assert!(matches!(
-            Parcel::message(&"\n".repeat(4097)),
+            Parcel::message(&"\n".repeat(4097), &Fields::default()),
             Err(Unsendable::MessageTooManyLines { lines: 4097 })
         ));
     }
@@ -201,7 +201,9 @@ mod tests {
             ("/no/such\u{7}file", "cannot open /no/suchfile"),
         ] {
             assert_eq!(
-                Parcel::file(Path::new(path)).unwrap_err().to_string(),
+                Parcel::file(Path::new(path), &Fields::default())
+                    .unwrap_err()
+                    .to_string(),
                 reason
             );
         }

@@ -4,19 +4,28 @@ use core::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
-use switchboard_wire::{Command, Line, LineDecoder, Nick, chat_lines, notice};
+use switchboard_wire::{Command, Line, LineDecoder, Nick, RoomName, Topic, chat_lines, notice};
 
-use crate::limits::Limits;
+use crate::limits::{HISTORY_ENTRIES, HISTORY_ENTRIES_MAX, Limits, ROOMS_LISTED_MAX};
 use crate::room::{Entry, EntryKind, Notice};
 
 /// What `/help` answers.
 const HELP: &[&str] = &[
     "a line is a message to everybody here; a line that begins with / is a command:",
-    "/nick NAME  be known as NAME instead of your address",
-    "/who        who is here",
-    "/help       this",
-    "/quit       leave",
+    "/nick NAME      be known as NAME instead of your address",
+    "/who            who is here",
+    "/join ROOM      go to another room, which is made if there is none of that name",
+    "/rooms          which rooms there are",
+    "/topic [TEXT]   what this room is about; with TEXT, say so; with - forget it",
+    "/msg NAME TEXT  tell NAME alone, wherever it is",
+    "/history [N]    what was said here last",
+    "/search WORDS   what was said here with these words",
+    "/help           this",
+    "/quit           leave",
 ];
+
+/// The argument of `/topic` that takes the topic away.
+const NO_TOPIC: &str = "-";
 
 /// Characters of an unknown command that are repeated back.
 const COMMAND_CHARS_SHOWN: usize = 32;
@@ -24,16 +33,35 @@ const COMMAND_CHARS_SHOWN: usize = 32;
 /// What a member wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LineEvent {
+    /// To see the last so many entries of its room.
+    History(usize),
+    /// To go to a room.
+    Join(RoomName),
+    /// To tell one member alone.
+    Msg {
+        /// Whom, as it was typed.
+        to: String,
+        /// What.
+        text: String,
+    },
     /// To be known by a name.
     Nick(Nick),
     /// To leave.
     Quit,
+    /// To know which rooms there are.
+    Rooms,
     /// To say something to everybody.
     Say(String),
     /// What it said is not passed on, for this reason.
     Refused(String),
+    /// To find the entries of its room with these words.
+    Search(String),
+    /// To give its room a topic, or take it away.
+    SetTopic(Option<Topic>),
     /// To hear something that concerns nobody else: an encoded line.
     Tell(Bytes),
+    /// To know what its room is about.
+    Topic,
     /// To know who is here.
     Who,
 }
@@ -117,7 +145,6 @@ impl LineSession {
     }
 
     fn event(&self, line: Line) -> Option<LineEvent> {
-        let tell = |text: &str| Some(LineEvent::Tell(notice(text)));
         let text = match line {
             Line::Text(text) if is_parcel(&text) => {
                 let reason = "it is a parcel, and those have a door of their own";
@@ -131,22 +158,56 @@ impl LineSession {
             Line::NotUtf8 => return Some(LineEvent::Refused("it is not UTF-8 text".into())),
         };
         match Command::parse(&text) {
+            Some(command) => Some(Self::command(command)),
             None if text.trim().is_empty() => None,
             None => Some(LineEvent::Say(text)),
-            Some(Command::Help) => {
+        }
+    }
+
+    fn command(command: Command) -> LineEvent {
+        let tell = |text: &str| LineEvent::Tell(notice(text));
+        match command {
+            Command::Help => {
                 let lines: Vec<u8> = HELP.iter().flat_map(|line| notice(line)).collect();
-                Some(LineEvent::Tell(lines.into()))
+                LineEvent::Tell(lines.into())
             }
-            Some(Command::Nick(nick)) => match Nick::new(&nick) {
-                Ok(nick) => Some(LineEvent::Nick(nick)),
+            Command::History(count) => match count.parse() {
+                _ if count.is_empty() => LineEvent::History(HISTORY_ENTRIES),
+                Ok(count @ 1..=HISTORY_ENTRIES_MAX) => LineEvent::History(count),
+                _ => tell(&format!(
+                    "/history takes a number from 1 to {HISTORY_ENTRIES_MAX}"
+                )),
+            },
+            Command::Join(room) if room.is_empty() => tell("which room? /join ROOM goes there"),
+            Command::Join(room) => match RoomName::new(&room) {
+                Ok(room) => LineEvent::Join(room),
                 Err(error) => tell(&error.to_string()),
             },
-            Some(Command::Quit) => Some(LineEvent::Quit),
-            Some(Command::Unknown(word)) => {
+            Command::Msg { to, text } if to.is_empty() || text.is_empty() => {
+                tell("to whom, and what? /msg NAME TEXT tells NAME alone")
+            }
+            Command::Msg { to, text } => LineEvent::Msg { to, text },
+            Command::Nick(nick) => match Nick::new(&nick) {
+                Ok(nick) => LineEvent::Nick(nick),
+                Err(error) => tell(&error.to_string()),
+            },
+            Command::Quit => LineEvent::Quit,
+            Command::Rooms => LineEvent::Rooms,
+            Command::Search(words) if words.is_empty() => {
+                tell("for what? /search WORDS finds what was said with them")
+            }
+            Command::Search(words) => LineEvent::Search(words),
+            Command::Topic(text) if text.is_empty() => LineEvent::Topic,
+            Command::Topic(text) if text == NO_TOPIC => LineEvent::SetTopic(None),
+            Command::Topic(text) => match Topic::new(&text) {
+                Ok(topic) => LineEvent::SetTopic(Some(topic)),
+                Err(error) => tell(&error.to_string()),
+            },
+            Command::Unknown(word) => {
                 let word: String = word.chars().take(COMMAND_CHARS_SHOWN).collect();
                 tell(&format!("there is no command /{word}; /help lists them"))
             }
-            Some(Command::Who) => Some(LineEvent::Who),
+            Command::Who => LineEvent::Who,
         }
     }
 }
@@ -170,7 +231,11 @@ pub fn encode_entry(entry: &Entry) -> Option<Bytes> {
         EntryKind::Left {
             reason: Some(reason),
         } => Some(notice(&format!("{who} left: {reason}"))),
-        EntryKind::Renamed { nick } => Some(notice(&format!("{who} is now {nick}"))),
+        EntryKind::Renamed { name } => Some(notice(&format!("{who} is now {name}"))),
+        EntryKind::Topic { topic: Some(topic) } => {
+            Some(notice(&format!("{who} set the topic: {topic}")))
+        }
+        EntryKind::Topic { topic: None } => Some(notice(&format!("{who} took the topic away"))),
         EntryKind::Text(text) => chat_lines(who, text),
     }
 }
@@ -179,17 +244,43 @@ pub fn encode_entry(entry: &Entry) -> Option<Bytes> {
 #[must_use]
 pub fn encode_notice(answer: &Notice) -> Bytes {
     match answer {
-        Notice::NickIs(nick) => notice(&format!("you are now {nick}")),
-        Notice::NickTaken(nick) => notice(&format!("somebody else is {nick}: take another name")),
+        Notice::Entered { room, count, topic } => {
+            let about = topic.as_ref().map(|topic| format!(": {topic}"));
+            let about = about.unwrap_or_default();
+            notice(&format!("you are now in {room}, {count} here{about}"))
+        }
         Notice::Present { count, first } => {
             let shown = first.join(", ");
-            let more = count.saturating_sub(first.len());
-            let more = if more > 0 {
-                format!(", and {more} more")
-            } else {
-                String::new()
-            };
+            let more = more(count.saturating_sub(first.len()));
             notice(&format!("{count} here: {shown}{more}"))
         }
+        Notice::TopicIs(Some(topic)) => notice(&format!("the topic here is: {topic}")),
+        Notice::TopicIs(None) => notice("there is no topic here"),
+    }
+}
+
+/// The answer to `/rooms`, for a member of the room `here`: who asks learns how many are in a room
+/// and nothing else of it.
+#[must_use]
+pub fn encode_rooms<'a>(
+    rooms: impl ExactSizeIterator<Item = (&'a RoomName, usize)>,
+    here: &RoomName,
+) -> Bytes {
+    let count = rooms.len();
+    let mut shown = String::new();
+    for (name, members) in rooms.take(ROOMS_LISTED_MAX) {
+        let comma = if shown.is_empty() { "" } else { ", " };
+        let here = if name == here { ", you are here" } else { "" };
+        shown.push_str(&format!("{comma}{name} ({members}{here})"));
+    }
+    let more = more(count.saturating_sub(ROOMS_LISTED_MAX));
+    notice(&format!("{count} rooms: {shown}{more}"))
+}
+
+fn more(count: usize) -> String {
+    if count > 0 {
+        format!(", and {count} more")
+    } else {
+        String::new()
     }
 }

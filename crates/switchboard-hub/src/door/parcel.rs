@@ -1,16 +1,22 @@
-//! The parcel door: messages and files, from programs that never read.
+//! The parcel door: messages and files, most of them from programs that never read.
 //!
-//! It never writes a byte: an answer that nobody reads would turn the client's close into a reset
-//! and cost it the rest of its upload. What it has to say is in how it ends: an end in good order
-//! means that everything was taken, a reset that something was not.
+//! To those it never writes a byte: an answer that nobody reads would turn the client's close into a
+//! reset and cost it the rest of its upload. What it has to say is in how it ends: an end in good
+//! order means that everything was taken, a reset that something was not. Only who asks in a header
+//! to be answered, or to follow a room, is written to.
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use switchboard_wire::{FileName, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine};
+use bytes::Bytes;
+use switchboard_wire::{
+    Answer, EntryFrame, EntryKind as FrameKind, Fields, FileName, ParcelError, ParcelEvent,
+    ParcelLimits, ParcelMachine,
+};
 
 use crate::limits::{Limits, PENDING_PARCELS_MAX, PENDING_TEXT_BYTES_MAX};
+use crate::room::{Entry, EntryKind, Room};
 use crate::store::UploadId;
 
 /// One client's conversation.
@@ -18,6 +24,7 @@ use crate::store::UploadId;
 pub struct ParcelSession {
     machine: ParcelMachine,
     idle: Duration,
+    idle_following: Duration,
     heard: Instant,
     /// What was received and is not in the room yet, in order: a message behind a file waits until
     /// the file is stored, so that the room sees both in the order in which they were sent.
@@ -40,14 +47,20 @@ pub struct Upload {
     pub bytes: u64,
     /// What has come of it.
     pub received: u64,
+    /// What else its header said.
+    pub fields: Fields,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Pending {
-    Message(String),
+    Message {
+        text: String,
+        fields: Fields,
+    },
     File {
         id: UploadId,
         stored: Option<(FileName, u64)>,
+        fields: Fields,
     },
 }
 
@@ -60,9 +73,16 @@ pub enum Ready {
         name: FileName,
         /// Its size.
         bytes: u64,
+        /// What else its header said.
+        fields: Fields,
     },
     /// A message.
-    Message(String),
+    Message {
+        /// Its text.
+        text: String,
+        /// What else its header said.
+        fields: Fields,
+    },
 }
 
 impl ParcelSession {
@@ -82,6 +102,7 @@ impl ParcelSession {
         Self {
             machine,
             idle: limits.parcel_idle,
+            idle_following: limits.chat_idle,
             heard: now,
             pending: VecDeque::new(),
             pending_text_bytes: 0,
@@ -136,12 +157,13 @@ impl ParcelSession {
     }
 
     /// A file begins.
-    pub fn begin(&mut self, id: UploadId, name: FileName, bytes: u64) {
+    pub fn begin(&mut self, id: UploadId, name: FileName, bytes: u64, fields: Fields) {
         self.upload = Some(Upload {
             id,
             name,
             bytes,
             received: 0,
+            fields,
         });
     }
 
@@ -158,6 +180,7 @@ impl ParcelSession {
         self.pending.push_back(Pending::File {
             id: upload.id,
             stored: None,
+            fields: upload.fields,
         });
         Some(upload.id)
     }
@@ -168,9 +191,16 @@ impl ParcelSession {
     }
 
     /// A message came.
-    pub fn message(&mut self, text: String) {
+    pub fn message(&mut self, text: String, fields: Fields) {
         self.pending_text_bytes += text.len();
-        self.pending.push_back(Pending::Message(text));
+        self.pending.push_back(Pending::Message { text, fields });
+    }
+
+    /// The client receives what happens in a room from now on, and may be silent for as long as a
+    /// member of the chat.
+    pub const fn follow(&mut self) {
+        self.idle = self.idle_following;
+        self.machine.set_idle(self.idle);
     }
 
     /// Something was not taken; the caller logs why.
@@ -181,12 +211,23 @@ impl ParcelSession {
     /// The store has stored a file.
     pub fn stored(&mut self, upload: UploadId, name: FileName, bytes: u64) {
         for pending in &mut self.pending {
-            if let Pending::File { id, stored } = pending
+            if let Pending::File { id, stored, .. } = pending
                 && *id == upload
             {
                 *stored = Some((name, bytes));
                 return;
             }
+        }
+    }
+
+    /// What the header of a file said that is being received, or is not stored yet.
+    #[must_use]
+    pub fn fields_of(&self, upload: UploadId) -> Option<&Fields> {
+        let received = self.upload.as_ref().filter(|file| file.id == upload);
+        let waits = |item: &'_ Pending| matches!(item, Pending::File { id, .. } if *id == upload);
+        match self.pending.iter().find(|item| waits(item)) {
+            Some(Pending::File { fields, .. }) => Some(fields),
+            _ => received.map(|file| &file.fields),
         }
     }
 
@@ -212,11 +253,15 @@ impl ParcelSession {
             return None;
         }
         match self.pending.pop_front()? {
-            Pending::Message(text) => {
+            Pending::Message { text, fields } => {
                 self.pending_text_bytes -= text.len();
-                Some(Ready::Message(text))
+                Some(Ready::Message { text, fields })
             }
-            Pending::File { stored, .. } => stored.map(|(name, bytes)| Ready::File { name, bytes }),
+            Pending::File { stored, fields, .. } => stored.map(|(name, bytes)| Ready::File {
+                name,
+                bytes,
+                fields,
+            }),
         }
     }
 
@@ -238,4 +283,51 @@ impl ParcelSession {
     pub const fn was_refused(&self) -> bool {
         self.refused
     }
+}
+
+/// An entry of a room as a follower receives it. What is too long for a frame is told as a gap, so
+/// that whoever counts knows that something was there.
+#[must_use]
+pub fn encode_entry(room: &Room, entry: &Entry) -> Bytes {
+    let text = |text: &str| text.to_owned();
+    let frame = EntryFrame {
+        room: text(room.name().as_str()),
+        epoch: room.epoch(),
+        seq: entry.seq,
+        time_ms: entry.time_ms,
+        from: text(&entry.author),
+        reply_to: entry.reply_to,
+        id: entry.id.clone(),
+        kind: match &entry.kind {
+            EntryKind::File { name, bytes } => FrameKind::Stored {
+                file_name: text(name.as_str()),
+                file_bytes: *bytes,
+            },
+            EntryKind::Joined => FrameKind::Joined,
+            EntryKind::Left { reason } => FrameKind::Left {
+                reason: reason.clone(),
+            },
+            EntryKind::Renamed { name } => FrameKind::Renamed { name: text(name) },
+            EntryKind::Text(said) => FrameKind::Text(said.clone()),
+            EntryKind::Topic { topic } => FrameKind::Topic {
+                topic: topic.as_ref().map(|topic| text(topic.as_str())),
+            },
+        },
+    };
+    match frame.encode() {
+        Ok(bytes) => bytes.into(),
+        Err(_too_long) => encode_answer(&Answer::Gap {
+            room: frame.room,
+            epoch: frame.epoch,
+            from: entry.seq,
+            to: entry.seq,
+        }),
+    }
+}
+
+/// An answer as its asker receives it.
+#[must_use]
+pub fn encode_answer(answer: &Answer) -> Bytes {
+    // What is in an answer is bounded far below what a frame takes; a reason is the hub's own text.
+    answer.encode().unwrap_or_default().into()
 }

@@ -6,7 +6,7 @@ use berkeley::Addr;
 
 /// One host, or what stands for one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Guests {
+pub enum Guests {
     /// An IPv4 address.
     V4([u8; 4]),
     /// The first half of an IPv6 address: a host usually has a whole /64 to choose from.
@@ -16,7 +16,9 @@ pub(super) enum Guests {
 }
 
 impl Guests {
-    pub(super) fn of(addr: Option<&Addr>) -> Self {
+    /// The host behind an address; without one it came by a Unix socket.
+    #[must_use]
+    pub fn of(addr: Option<&Addr>) -> Self {
         match addr.and_then(Addr::ip) {
             Some(IpAddr::V4(ip)) => Self::V4(ip.octets()),
             Some(IpAddr::V6(ip)) => {

@@ -1,23 +1,18 @@
 //! The shard's part in the parcel door, and its dealings with the store.
 
-use std::time::Instant;
-
-use berkeley::opt;
 use bytes::Bytes;
-use switchboard_reactor::Reactor;
 use switchboard_wire::ParcelEvent;
 use tracing::{error, info, warn};
 
-use super::{ConnectionId, ParcelConnection, Session, Shard, Transfer};
-use crate::door::parcel::{Ready, Upload};
+use super::{ConnectionId, Net, ParcelConnection, Session, Shard, Transfer};
+use crate::door::parcel::Upload;
 use crate::limits::{
     FINISH_TIME, PIECE_BYTES, STORE_IN_FLIGHT_BYTES_MAX, UPLOAD_IN_FLIGHT_BYTES_MAX,
 };
-use crate::room::{Author, Event};
 use crate::store::{Reply, Request, UploadId};
 
-impl Shard {
-    fn parcel(&mut self, id: ConnectionId) -> Option<&mut ParcelConnection> {
+impl<N: Net> Shard<N> {
+    pub(super) fn parcel(&mut self, id: ConnectionId) -> Option<&mut ParcelConnection> {
         match &mut self.connections.get_mut(&id)?.session {
             Session::Parcel(parcel) => Some(parcel),
             Session::Line(_) => None,
@@ -32,8 +27,8 @@ impl Shard {
     }
 
     /// Bytes of a parcel client.
-    pub(super) fn parcels(&mut self, reactor: &mut Reactor, id: ConnectionId, mut bytes: &[u8]) {
-        let now = Instant::now();
+    pub(super) fn parcels(&mut self, net: &mut N, id: ConnectionId, mut bytes: &[u8]) {
+        let now = net.now();
         loop {
             let Some(parcel) = self.parcel(id) else {
                 return;
@@ -42,19 +37,19 @@ impl Shard {
                 break;
             }
             match parcel.session.push(now, &mut bytes) {
-                Ok(Some(event)) => self.parcel_event(reactor, id, event),
+                Ok(Some(event)) => self.parcel_event(net, id, event),
                 Ok(None) => break,
                 Err(reason) => {
-                    self.break_off(reactor, id, &reason.to_string());
+                    self.break_off(net, id, &reason.to_string());
                     return;
                 }
             }
         }
-        self.settle(reactor, id);
-        self.hold_back(reactor, id);
+        self.settle(net, id);
+        self.hold_back(net, id);
     }
 
-    fn parcel_event(&mut self, reactor: &mut Reactor, id: ConnectionId, event: ParcelEvent<'_>) {
+    fn parcel_event(&mut self, net: &mut N, id: ConnectionId, event: ParcelEvent<'_>) {
         let serial = self.last_upload + 1;
         let upload = UploadId::in_lane(id, serial);
         let Some(connection) = self.connections.get_mut(&id) else {
@@ -64,13 +59,18 @@ impl Shard {
             return;
         };
         match event {
-            ParcelEvent::Message(text) => {
-                parcel.session.message(text);
-                self.settle(reactor, id);
+            ParcelEvent::Message { text, fields } => {
+                parcel.session.message(text, fields);
+                self.settle(net, id);
             }
-            ParcelEvent::FileBegin { name, bytes } => {
+            ParcelEvent::Follow(follow) => self.follow(net, id, follow),
+            ParcelEvent::FileBegin {
+                name,
+                bytes,
+                fields,
+            } => {
                 let bytes = u64::from(bytes);
-                parcel.session.begin(upload, name.clone(), bytes);
+                parcel.session.begin(upload, name.clone(), bytes, fields);
                 self.last_upload = serial;
                 let transfer = Transfer {
                     connection: id,
@@ -104,16 +104,15 @@ impl Shard {
                     self.request(Request::Commit { id: upload });
                 }
             }
-            ParcelEvent::Refused { what } => {
-                parcel.session.refuse();
-                warn!("a parcel of {} is refused: {what}", connection.label);
+            ParcelEvent::Refused { what, fields } => {
+                self.refuse(net, id, &fields, &what.to_string());
             }
             ParcelEvent::Close => parcel.over = true,
         }
     }
 
     /// Brings what is ready into the room, and ends the conversation when it is over.
-    fn settle(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    fn settle(&mut self, net: &mut N, id: ConnectionId) {
         loop {
             let Some(connection) = self.connections.get_mut(&id) else {
                 return;
@@ -124,12 +123,7 @@ impl Shard {
             let Some(ready) = parcel.session.ready() else {
                 break;
             };
-            let by = Author::Guest(connection.label.clone());
-            let event = match ready {
-                Ready::File { name, bytes } => Event::File { by, name, bytes },
-                Ready::Message(text) => Event::Say { by, text },
-            };
-            self.tell_room(reactor, event);
+            self.bring(net, id, ready);
         }
         let Some(connection) = self.connections.get(&id) else {
             return;
@@ -140,26 +134,28 @@ impl Shard {
         if !parcel.session.is_settled() {
             return;
         }
-        match connection.token {
+        let (token, over) = (connection.token, parcel.over);
+        let was_refused = parcel.session.was_refused();
+        match token {
             // Whoever waits for the end learns from it whether all was taken.
-            Some(token) if parcel.over && parcel.session.was_refused() => {
+            Some(token) if over && was_refused => {
                 info!("{} is done; not all of it was taken", connection.label);
-                reactor.reset(token);
-                self.forget(reactor, id);
+                self.leave_room(net, id, None);
+                net.reset(token);
+                self.forget(net, id);
             }
-            Some(token) if parcel.over => {
-                if let Some(socket) = reactor.socket(token) {
-                    socket.set(opt::Linger, None).ok();
-                }
-                reactor.finish(token, FINISH_TIME);
+            Some(token) if over => {
+                self.leave_room(net, id, None);
+                net.end_gently(token);
+                net.finish(token, FINISH_TIME);
             }
             Some(_) => {}
-            None => self.forget(reactor, id),
+            None => self.forget(net, id),
         }
     }
 
     /// Stops reading from a client whose data the disk has not caught up with.
-    fn hold_back(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    fn hold_back(&mut self, net: &mut N, id: ConnectionId) {
         let crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -174,14 +170,14 @@ impl Shard {
             && behind
             && parcel.paused.is_none()
         {
-            parcel.paused = Some(Instant::now());
-            reactor.pause(token);
+            parcel.paused = Some(net.now());
+            net.pause(token);
             self.waiting.push_back(id);
         }
     }
 
     /// Reads again from a client that was held back.
-    fn let_go(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    fn let_go(&mut self, net: &mut N, id: ConnectionId) {
         let crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -196,19 +192,19 @@ impl Shard {
             && ready
         {
             parcel.paused = None;
-            parcel.session.excuse(since, Instant::now());
+            parcel.session.excuse(since, net.now());
             self.waiting.retain(|waiting| *waiting != id);
             if let Some(token) = connection.token {
-                reactor.resume(token);
+                net.resume(token);
             }
         }
     }
 
     /// The store has done something.
-    pub(super) fn store_replied(&mut self, reactor: &mut Reactor, reply: Reply) {
+    pub(super) fn store_replied(&mut self, net: &mut N, reply: Reply) {
         match reply {
             Reply::Written { id: upload, bytes } => {
-                self.written(reactor, upload, bytes + PIECE_BYTES);
+                self.written(net, upload, bytes + PIECE_BYTES);
             }
             Reply::Stored {
                 id: upload,
@@ -225,15 +221,15 @@ impl Shard {
                 if let Some(parcel) = self.parcel(id) {
                     parcel.session.stored(upload, name, bytes);
                 }
-                self.settle(reactor, id);
-                self.let_go(reactor, id);
+                self.settle(net, id);
+                self.let_go(net, id);
             }
-            Reply::Failed { id: upload, error } => self.upload_failed(reactor, upload, &error),
+            Reply::Failed { id: upload, error } => self.upload_failed(net, upload, &error),
         }
     }
 
     /// A piece has left the queue of the store, and what it cost there is free.
-    fn written(&mut self, reactor: &mut Reactor, upload: UploadId, cost: usize) {
+    fn written(&mut self, net: &mut N, upload: UploadId, cost: usize) {
         let was_crowded = self.in_flight > STORE_IN_FLIGHT_BYTES_MAX;
         self.in_flight = self.in_flight.saturating_sub(cost);
         let Some(transfer) = self.transfers.get_mut(&upload) else {
@@ -247,11 +243,11 @@ impl Shard {
         if let Some(parcel) = self.parcel(id) {
             parcel.in_flight = parcel.in_flight.saturating_sub(cost);
         }
-        self.let_go(reactor, id);
+        self.let_go(net, id);
         if was_crowded && self.in_flight <= STORE_IN_FLIGHT_BYTES_MAX {
             // Everybody who waited for the others has waited long enough.
             for id in self.waiting.clone() {
-                self.let_go(reactor, id);
+                self.let_go(net, id);
             }
         }
     }
@@ -267,12 +263,7 @@ impl Shard {
         Some(id)
     }
 
-    fn upload_failed(
-        &mut self,
-        reactor: &mut Reactor,
-        upload: UploadId,
-        reason: &dyn std::error::Error,
-    ) {
+    fn upload_failed(&mut self, net: &mut N, upload: UploadId, reason: &dyn std::error::Error) {
         let Some(id) = self.transfer_over(upload) else {
             return;
         };
@@ -286,18 +277,27 @@ impl Shard {
             "a file of {} could not be stored: {reason}",
             connection.label
         );
+        let fields = parcel.session.fields_of(upload).cloned();
         let unfinished = parcel.session.failed(upload);
+        if let Some(fields) = fields.filter(|fields| fields.wants_ack) {
+            self.refuse(
+                net,
+                id,
+                &fields,
+                &format!("it could not be stored: {reason}"),
+            );
+        }
         if unfinished {
             // The rest would be thrown away: the sender had better know at once.
             self.request(Request::Abort { id: upload });
-            self.break_off(reactor, id, "its file could not be stored");
+            self.break_off(net, id, "its file could not be stored");
         }
-        self.settle(reactor, id);
-        self.let_go(reactor, id);
+        self.settle(net, id);
+        self.let_go(net, id);
     }
 
     /// Ends a conversation that cannot go on, with a reset.
-    pub(super) fn break_off(&mut self, reactor: &mut Reactor, id: ConnectionId, reason: &str) {
+    pub(super) fn break_off(&mut self, net: &mut N, id: ConnectionId, reason: &str) {
         self.abort_upload(id, reason);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -306,14 +306,16 @@ impl Shard {
         if let Session::Parcel(parcel) = &mut connection.session {
             parcel.over = true;
         }
-        if let Some(token) = connection.token {
-            reactor.reset(token);
+        let token = connection.token;
+        self.leave_room(net, id, Some(reason.to_owned()));
+        if let Some(token) = token {
+            net.reset(token);
         }
-        self.forget(reactor, id);
+        self.forget(net, id);
     }
 
     /// Gives up the file that is being received.
-    fn abort_upload(&mut self, id: ConnectionId, reason: &str) {
+    pub(super) fn abort_upload(&mut self, id: ConnectionId, reason: &str) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -325,6 +327,7 @@ impl Shard {
             name,
             bytes,
             received,
+            ..
         }) = parcel.session.abort()
         else {
             return;
@@ -338,31 +341,26 @@ impl Shard {
     }
 
     /// The peer has ended its side.
-    pub(super) fn parcels_ended(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    pub(super) fn parcels_ended(&mut self, net: &mut N, id: ConnectionId) {
         let Some(parcel) = self.parcel(id) else {
             return;
         };
         match parcel.session.end() {
             Ok(()) => {
                 parcel.over = true;
-                self.settle(reactor, id);
+                self.settle(net, id);
             }
-            Err(reason) => self.break_off(reactor, id, &reason.to_string()),
+            Err(reason) => self.break_off(net, id, &reason.to_string()),
         }
     }
 
     /// The connection is gone: finished, or broken.
-    pub(super) fn parcels_closed(
-        &mut self,
-        reactor: &mut Reactor,
-        id: ConnectionId,
-        reason: Option<String>,
-    ) {
+    pub(super) fn parcels_closed(&mut self, net: &mut N, id: ConnectionId, reason: Option<String>) {
         if let Some(reason) = &reason {
             self.abort_upload(id, reason);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
-            match reason {
+            match &reason {
                 Some(reason) => warn!("{} is gone: {reason}", connection.label),
                 None => info!("{} is done", connection.label),
             }
@@ -370,11 +368,12 @@ impl Shard {
                 parcel.over = true;
             }
         }
-        self.forget(reactor, id);
+        self.leave_room(net, id, reason);
+        self.forget(net, id);
     }
 
     /// The hub ends: what was received whole is stored, the rest is given up.
-    pub(super) fn stop_parcels(&mut self, reactor: &mut Reactor, id: ConnectionId) {
+    pub(super) fn stop_parcels(&mut self, net: &mut N, id: ConnectionId) {
         let Some(parcel) = self.parcel(id) else {
             return;
         };
@@ -384,6 +383,6 @@ impl Shard {
             parcel.over = true;
             self.abort_upload(id, "the hub is closing");
         }
-        self.settle(reactor, id);
+        self.settle(net, id);
     }
 }

@@ -9,6 +9,10 @@
     reason = "helpers of tests are tests too, which Clippy does not see"
 )]
 
+mod names;
+mod net;
 mod room;
+mod rooms;
 mod sessions;
+mod shard;
 mod store;

@@ -6,10 +6,31 @@ use proptest::prelude::*;
 use switchboard_hub::door::line::{encode_entry, encode_notice};
 use switchboard_hub::limits::WHO_NAMES_MAX;
 use switchboard_hub::room::{Author, Effect, Entry, EntryKind, Event, MemberId, Notice, Room};
-use switchboard_wire::{FileName, Nick};
+use switchboard_wire::{FileName, MessageId, RoomName, Topic};
+
+/// When everything here happens.
+const NOW_MS: u64 = 1_795_244_709_123;
+
+fn room() -> Room {
+    Room::new(RoomName::lobby(), 7)
+}
+
+fn join(number: u64) -> Event {
+    Event::Join {
+        member: MemberId(number),
+        name: format!("10.0.0.{number}:{number}").into(),
+        is_greeted: false,
+    }
+}
+
+fn rename(number: u64, name: &str) -> Event {
+    Event::Rename {
+        member: MemberId(number),
+        name: name.into(),
+    }
+}
 
 /// What each member has been shown, as the line door would show it.
-#[derive(Default)]
 struct Audience {
     room: Room,
     heard: BTreeMap<MemberId, String>,
@@ -17,7 +38,10 @@ struct Audience {
 
 impl Audience {
     fn with_members(count: u64) -> Self {
-        let mut audience = Self::default();
+        let mut audience = Self {
+            room: room(),
+            heard: BTreeMap::new(),
+        };
         for number in 1..=count {
             audience.join(number);
         }
@@ -29,15 +53,11 @@ impl Audience {
 
     fn join(&mut self, number: u64) {
         self.heard.insert(MemberId(number), String::new());
-        let address = format!("10.0.0.{number}:{number}");
-        self.tell(Event::Join {
-            member: MemberId(number),
-            address,
-        });
+        self.tell(join(number));
     }
 
     fn tell(&mut self, event: Event) -> Vec<Effect> {
-        let effects = self.room.handle(event);
+        let effects = self.room.handle(NOW_MS, event);
         for effect in &effects {
             match effect {
                 Effect::Publish { entry, except } => {
@@ -65,18 +85,7 @@ impl Audience {
 
     fn say(&mut self, number: u64, text: &str) {
         let by = Author::Member(MemberId(number));
-        self.tell(Event::Say {
-            by,
-            text: text.into(),
-        });
-    }
-
-    fn nick(&mut self, number: u64, nick: &str) {
-        let nick = Nick::new(nick).unwrap();
-        self.tell(Event::Rename {
-            member: MemberId(number),
-            nick,
-        });
+        self.tell(Event::say(by, text));
     }
 
     fn take(&mut self, number: u64) -> String {
@@ -112,36 +121,98 @@ fn a_joining_and_a_leaving_are_told_to_those_present() {
 }
 
 #[test]
-fn a_name_replaces_the_address_and_belongs_to_one_member_whatever_its_case() {
+fn a_name_replaces_the_address_and_the_change_is_told_to_the_others() {
     let mut room = Audience::with_members(2);
-    room.nick(1, "Alice");
-    assert_eq!(room.take(1), "* you are now Alice\n");
+    room.tell(rename(1, "Alice"));
+    assert_eq!(room.take(1), "");
     assert_eq!(room.take(2), "* 10.0.0.1:1 is now Alice\n");
-    room.nick(2, "aLICE");
-    assert_eq!(
-        room.take(2),
-        "* somebody else is aLICE: take another name\n"
-    );
     room.say(1, "hi");
     assert_eq!(room.take(2), "Alice:hi\n");
+    assert_eq!(room.tell(rename(1, "Alice")), [], "it is that already");
+    room.tell(rename(1, "alice"));
+    assert_eq!(room.take(2), "* Alice is now alice\n");
+}
 
-    room.nick(1, "alice");
-    assert_eq!(
-        room.take(2),
-        "* Alice is now alice\n",
-        "one's own name may change its case"
-    );
-    room.tell(Event::Leave {
+#[test]
+fn who_comes_from_elsewhere_is_told_where_it_is() {
+    let mut room = Audience::with_members(2);
+    let event = |member| Event::Join {
+        member: MemberId(member),
+        name: "carol".into(),
+        is_greeted: true,
+    };
+    for number in [3, 4] {
+        room.heard.insert(MemberId(number), String::new());
+    }
+    room.tell(event(3));
+    assert_eq!(room.take(1), "* carol joined\n");
+    assert_eq!(room.take(3), "* you are now in lobby, 3 here\n");
+    let topic = Some(Topic::new("tea").unwrap());
+    room.tell(Event::SetTopic {
         member: MemberId(1),
-        reason: None,
+        topic,
     });
-    room.take(2);
-    room.nick(2, "Alice");
-    assert_eq!(
-        room.take(2),
-        "* you are now Alice\n",
-        "a name is free when its owner has left"
+    room.tell(event(4));
+    assert_eq!(room.take(4), "* you are now in lobby, 4 here: tea\n");
+    assert_eq!(room.tell(event(4)), [], "it is here already");
+}
+
+#[test]
+fn a_topic_is_told_to_all_and_to_who_asks() {
+    let mut room = Audience::with_members(2);
+    let (one, two) = (MemberId(1), MemberId(2));
+    room.tell(Event::Topic { member: one });
+    assert_eq!(room.take(1), "* there is no topic here\n");
+    let topic = Some(Topic::new("tea").unwrap());
+    let set = |topic: &Option<Topic>| Event::SetTopic {
+        member: one,
+        topic: topic.clone(),
+    };
+    room.tell(set(&topic));
+    assert_eq!(room.take(1), "* the topic here is: tea\n");
+    assert_eq!(room.take(2), "* 10.0.0.1:1 set the topic: tea\n");
+    room.tell(set(&topic));
+    assert_eq!(room.take(2), "", "it was that already");
+    room.take(1);
+    room.tell(Event::Topic { member: two });
+    assert_eq!(room.take(2), "* the topic here is: tea\n");
+    room.tell(set(&None));
+    assert_eq!(room.take(1), "* there is no topic here\n");
+    assert_eq!(room.take(2), "* 10.0.0.1:1 took the topic away\n");
+}
+
+#[test]
+fn an_entry_has_its_time_and_what_its_author_says_of_it() {
+    let mut room = room();
+    room.handle(1, join(1));
+    let id = MessageId::new("a-1");
+    let effects = room.handle(
+        NOW_MS,
+        Event::Say {
+            by: Author::Member(MemberId(1)),
+            text: "yes".into(),
+            reply_to: Some(1),
+            id: id.clone(),
+        },
     );
+    let [Effect::Publish { entry, .. }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(
+        (entry.seq, entry.time_ms, entry.reply_to),
+        (2, NOW_MS, Some(1))
+    );
+    assert_eq!(entry.id, id);
+    assert_eq!((room.epoch(), room.last_seq()), (7, 2));
+}
+
+#[test]
+fn a_history_goes_on_where_it_ended() {
+    let topic = Topic::new("tea").ok();
+    let mut room = Room::resume(RoomName::lobby(), 9, 41, topic.clone());
+    assert_eq!(room.topic(), topic.as_ref());
+    let effects = room.handle(NOW_MS, join(1));
+    assert!(matches!(&effects[..], [Effect::Publish { entry, .. }] if entry.seq == 42));
 }
 
 #[test]
@@ -153,6 +224,8 @@ fn a_file_is_told_with_its_name_its_size_and_its_sender() {
         by,
         name,
         bytes: 12345,
+        reply_to: None,
+        id: None,
     });
     assert_eq!(
         room.take(1),
@@ -164,17 +237,14 @@ fn a_file_is_told_with_its_name_its_size_and_its_sender() {
 fn a_message_of_several_lines_shows_its_author_on_each() {
     let mut room = Audience::with_members(1);
     let by = Author::Guest("unix:7".into());
-    room.tell(Event::Say {
-        by,
-        text: "one\r\n\ntwo\x1b[2J\n* forged".into(),
-    });
+    room.tell(Event::say(by, "one\r\n\ntwo\x1b[2J\n* forged"));
     assert_eq!(room.take(1), "unix:7:one\nunix:7:two[2J\nunix:7:* forged\n");
 }
 
 #[test]
 fn who_names_those_present_in_the_order_of_coming() {
     let mut room = Audience::with_members(2);
-    room.nick(2, "bob");
+    room.tell(rename(2, "bob"));
     room.take(1);
     room.tell(Event::Who {
         member: MemberId(1),
@@ -184,13 +254,21 @@ fn who_names_those_present_in_the_order_of_coming() {
 
 #[test]
 fn who_names_no_more_than_a_line_shows_and_counts_the_rest() {
-    let mut room = Room::new();
+    let mut room = room();
     for id in 1..=1000 {
-        let (member, address) = (MemberId(id), id.to_string());
-        room.handle(Event::Join { member, address });
+        let (member, name) = (MemberId(id), id.to_string().into());
+        let is_greeted = false;
+        room.handle(
+            NOW_MS,
+            Event::Join {
+                member,
+                name,
+                is_greeted,
+            },
+        );
     }
     let member = MemberId(1);
-    let [Effect::Tell { notice, .. }] = &room.handle(Event::Who { member })[..] else {
+    let [Effect::Tell { notice, .. }] = &room.handle(NOW_MS, Event::Who { member })[..] else {
         panic!("one answer");
     };
     let Notice::Present { first, .. } = notice else {
@@ -205,83 +283,68 @@ fn who_names_no_more_than_a_line_shows_and_counts_the_rest() {
 
 #[test]
 fn somebody_who_has_left_can_do_nothing() {
-    let mut room = Room::new();
+    let mut room = room();
     let ghost = MemberId(5);
-    let nick = Nick::new("ghost").unwrap();
     for event in [
         Event::Leave {
             member: ghost,
             reason: None,
         },
-        Event::Say {
-            by: Author::Member(ghost),
-            text: "boo".into(),
-        },
-        Event::Rename {
-            member: ghost,
-            nick,
-        },
+        Event::say(Author::Member(ghost), "boo"),
+        rename(5, "ghost"),
         Event::Who { member: ghost },
+        Event::Topic { member: ghost },
+        Event::SetTopic {
+            member: ghost,
+            topic: Topic::new("boo").ok(),
+        },
     ] {
-        assert_eq!(room.handle(event), []);
+        assert_eq!(room.handle(NOW_MS, event), []);
     }
+    assert_eq!((room.last_seq(), room.topic()), (0, None));
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let member = (1..6u64).prop_map(MemberId);
     prop_oneof![
-        (1..6u64).prop_map(|n| Event::Join {
-            member: MemberId(n),
-            address: format!("h:{n}")
-        }),
+        (1..6u64).prop_map(join),
         member.clone().prop_map(|member| Event::Leave {
             member,
             reason: None
         }),
-        (member.clone(), "[a-z]{1,4}").prop_map(|(id, text)| Event::Say {
-            by: Author::Member(id),
-            text
+        (member.clone(), "[a-z]{1,4}").prop_map(|(id, text)| Event::say(Author::Member(id), text)),
+        (1..6u64, "[a-c]").prop_map(|(number, name)| rename(number, &name)),
+        (member.clone(), "[ab]?").prop_map(|(member, topic)| Event::SetTopic {
+            member,
+            topic: Topic::new(&topic).ok()
         }),
-        (
-            member.clone(),
-            prop::sample::select(vec!["Ann", "ann", "bob", "Bob", "cy"])
-        )
-            .prop_map(|(member, nick)| Event::Rename {
-                member,
-                nick: Nick::new(nick).unwrap()
-            }),
+        member.clone().prop_map(|member| Event::Topic { member }),
         member.prop_map(|member| Event::Who { member }),
     ]
 }
 
 proptest! {
     #[test]
-    fn entries_are_numbered_without_gaps_and_no_two_members_have_one_name(
+    fn entries_are_numbered_without_gaps_and_told_to_nobody_who_is_not_here(
         events in prop::collection::vec(event(), 0..200),
     ) {
-        let mut room = Room::new();
-        let mut twin = Room::new();
+        let (mut room, mut twin) = (room(), room());
         let mut last = 0;
-        for event in events {
-            let effects = room.handle(event.clone());
-            prop_assert_eq!(&effects, &twin.handle(event), "the same events, the same effects");
+        for (now_ms, event) in (0..).zip(events) {
+            let effects = room.handle(now_ms, event.clone());
+            prop_assert_eq!(&effects, &twin.handle(now_ms, event), "the same events and effects");
             for effect in &effects {
-                if let Effect::Publish { entry: Entry { seq, kind, .. }, .. } = effect {
-                    prop_assert_eq!(*seq, last + 1);
-                    last = *seq;
-                    let is_known = !matches!(kind, EntryKind::File { .. });
-                    prop_assert!(is_known);
+                match effect {
+                    Effect::Publish { entry: Entry { seq, time_ms, kind, .. }, .. } => {
+                        prop_assert_eq!((*seq, *time_ms), (last + 1, now_ms));
+                        last = *seq;
+                        let is_known = !matches!(kind, EntryKind::File { .. });
+                        prop_assert!(is_known);
+                    }
+                    Effect::Tell { member, .. } => prop_assert!(room.name_of(*member).is_some()),
                 }
             }
-            let mut names: Vec<String> = room
-                .members()
-                .filter_map(|member| room.name_of(member))
-                .map(str::to_lowercase)
-                .collect();
-            let count = names.len();
-            names.sort();
-            names.dedup();
-            prop_assert_eq!(names.len(), count);
+            prop_assert_eq!(room.last_seq(), last);
         }
     }
 }

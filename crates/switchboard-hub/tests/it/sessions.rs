@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use switchboard_hub::Limits;
-use switchboard_hub::door::line::{LineEvent, LineSession};
+use switchboard_hub::door::line::{LineEvent, LineSession, encode_rooms};
 use switchboard_hub::door::parcel::{ParcelSession, Ready};
 use switchboard_hub::door::time::{self, Echoes};
-use switchboard_hub::limits::ECHOES_MAX;
+use switchboard_hub::limits::{ECHOES_MAX, HISTORY_ENTRIES, ROOMS_LISTED_MAX};
 use switchboard_hub::store::UploadId;
+use switchboard_wire::limits::TOPIC_CHARS_MAX;
 use switchboard_wire::strftime::Moment;
-use switchboard_wire::{FileName, ParcelEvent, parcel};
+use switchboard_wire::{Fields, FileName, ParcelEvent, RoomName, Topic, parcel};
 
 fn line_events(session: &mut LineSession, mut bytes: &[u8]) -> Vec<LineEvent> {
     let now = Instant::now();
@@ -20,6 +21,13 @@ fn told(event: &LineEvent) -> &str {
     match event {
         LineEvent::Tell(line) => std::str::from_utf8(line).unwrap(),
         other => panic!("{other:?}"),
+    }
+}
+
+fn said(text: &str) -> Ready {
+    Ready::Message {
+        text: text.into(),
+        fields: Fields::default(),
     }
 }
 
@@ -35,6 +43,75 @@ fn lines_are_messages_and_lines_with_a_slash_are_commands() {
 }
 
 #[test]
+fn commands_are_read_with_their_arguments() {
+    let room = |name: &str| RoomName::new(name).unwrap();
+    let topic = |text: &str| Some(Topic::new(text).unwrap());
+    let too_long = "x".repeat(TOPIC_CHARS_MAX + 1);
+    let cases = [
+        ("/join Kitchen", LineEvent::Join(room("kitchen"))),
+        ("/rooms", LineEvent::Rooms),
+        ("/topic", LineEvent::Topic),
+        ("/topic tea  time", LineEvent::SetTopic(topic("tea  time"))),
+        ("/topic -", LineEvent::SetTopic(None)),
+        ("/history", LineEvent::History(HISTORY_ENTRIES)),
+        ("/history 1", LineEvent::History(1)),
+        ("/history 999", LineEvent::History(999)),
+        ("/history 1000", LineEvent::History(1000)),
+        ("/search two words", LineEvent::Search("two words".into())),
+        (
+            "/msg bob see you",
+            LineEvent::Msg {
+                to: "bob".into(),
+                text: "see you".into(),
+            },
+        ),
+    ];
+    let mut session = LineSession::new(&Limits::default(), Instant::now());
+    for (line, event) in cases {
+        let line = format!("{line}\n");
+        assert_eq!(
+            line_events(&mut session, line.as_bytes()),
+            [event],
+            "{line}"
+        );
+    }
+    let line = format!("/topic {too_long}\n");
+    assert!(told(&line_events(&mut session, line.as_bytes())[0]).contains("at most 200"));
+}
+
+#[test]
+fn rooms_are_listed_with_nothing_but_the_count_of_their_members() {
+    let name = |number: usize| RoomName::new(&format!("r{number}")).unwrap();
+    let names: Vec<RoomName> = (0..=ROOMS_LISTED_MAX).map(name).collect();
+    let list = |count: usize| {
+        let rooms: Vec<_> = names.iter().take(count).map(|name| (name, 3)).collect();
+        let line = encode_rooms(rooms.into_iter(), &names[1]);
+        String::from_utf8(line.to_vec()).unwrap()
+    };
+    assert_eq!(list(2), "* 2 rooms: r0 (3), r1 (3, you are here)\n");
+    assert!(list(ROOMS_LISTED_MAX - 1).ends_with(", r198 (3)\n"));
+    assert!(list(ROOMS_LISTED_MAX).ends_with(", r199 (3)\n"));
+    assert!(list(ROOMS_LISTED_MAX + 1).ends_with(", r199 (3), and 1 more\n"));
+}
+
+#[test]
+fn a_follower_may_be_as_silent_as_a_member_of_the_chat() {
+    let limits = Limits {
+        parcel_idle: Duration::from_secs(30),
+        chat_idle: Duration::from_secs(300),
+        ..Limits::default()
+    };
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut session = ParcelSession::new(&limits, start);
+    assert_eq!(session.deadline(), at(30));
+    session.follow();
+    assert_eq!(session.deadline(), at(300));
+    assert!(session.expire(at(299)).is_none());
+    assert!(session.expire(at(300)).is_some());
+}
+
+#[test]
 fn what_cannot_be_done_is_answered_to_the_one_who_asked() {
     let mut session = LineSession::new(&Limits::default(), Instant::now());
     for (line, answer) in [
@@ -43,6 +120,15 @@ fn what_cannot_be_done_is_answered_to_the_one_who_asked() {
         ("/nick admin\n", "* "),
         ("/dance now\n", "* there is no command /dance"),
         ("/help\n", "/nick NAME"),
+        ("/help\n", "/search WORDS"),
+        ("/join\n", "which room?"),
+        ("/join two words\n", "not ' '"),
+        ("/msg bob\n", "/msg NAME TEXT"),
+        ("/search\n", "/search WORDS"),
+        ("/history 0\n", "from 1 to 1000"),
+        ("/history 1001\n", "from 1 to 1000"),
+        ("/history -5\n", "from 1 to 1000"),
+        ("/history many\n", "from 1 to 1000"),
     ] {
         let events = line_events(&mut session, line.as_bytes());
         assert!(told(&events[0]).contains(answer), "{line:?}: {events:?}");
@@ -124,10 +210,10 @@ fn a_message_behind_a_file_waits_until_the_file_is_stored() {
     let mut session = ParcelSession::new(&Limits::default(), now);
     let (first, second) = (UploadId(1), UploadId(2));
     for upload in [first, second] {
-        session.begin(upload, FileName::reduce("x").unwrap(), 1);
+        session.begin(upload, FileName::reduce("x").unwrap(), 1, Fields::default());
         assert_eq!(session.data(1), Some(upload));
         assert_eq!(session.commit(), Some(upload));
-        session.message(format!("after {}", upload.0));
+        session.message(format!("after {}", upload.0), Fields::default());
     }
     assert_eq!(session.ready(), None);
     session.stored(second, FileName::reduce("b").unwrap(), 1);
@@ -141,11 +227,11 @@ fn a_message_behind_a_file_waits_until_the_file_is_stored() {
     let file = |name: &str| Ready::File {
         name: FileName::reduce(name).unwrap(),
         bytes: 1,
+        fields: Fields::default(),
     };
-    let message = |text: &str| Ready::Message(text.into());
     assert_eq!(
         ready,
-        [file("a"), message("after 1"), file("b"), message("after 2")]
+        [file("a"), said("after 1"), file("b"), said("after 2")]
     );
     assert!(session.is_settled() && !session.was_refused());
 }
@@ -153,14 +239,24 @@ fn a_message_behind_a_file_waits_until_the_file_is_stored() {
 #[test]
 fn a_file_that_could_not_be_stored_holds_up_nothing_and_is_remembered() {
     let mut session = ParcelSession::new(&Limits::default(), Instant::now());
-    session.begin(UploadId(1), FileName::reduce("x").unwrap(), 0);
+    session.begin(
+        UploadId(1),
+        FileName::reduce("x").unwrap(),
+        0,
+        Fields::default(),
+    );
     session.commit();
-    session.message("hello".into());
+    session.message("hello".into(), Fields::default());
     assert!(!session.failed(UploadId(1)), "it had been received whole");
-    assert_eq!(session.ready(), Some(Ready::Message("hello".into())));
+    assert_eq!(session.ready(), Some(said("hello")));
     assert!(session.was_refused());
 
-    session.begin(UploadId(2), FileName::reduce("x").unwrap(), 10);
+    session.begin(
+        UploadId(2),
+        FileName::reduce("x").unwrap(),
+        10,
+        Fields::default(),
+    );
     assert!(session.failed(UploadId(2)), "it is still being received");
     assert_eq!(session.data(5), None);
 }
@@ -168,16 +264,27 @@ fn a_file_that_could_not_be_stored_holds_up_nothing_and_is_remembered() {
 #[test]
 fn what_waits_for_the_store_is_bounded() {
     let mut session = ParcelSession::new(&Limits::default(), Instant::now());
-    session.begin(UploadId(1), FileName::reduce("x").unwrap(), 0);
+    session.begin(
+        UploadId(1),
+        FileName::reduce("x").unwrap(),
+        0,
+        Fields::default(),
+    );
     session.commit();
     assert!(!session.is_full());
-    session.message("m".repeat(switchboard_hub::limits::PENDING_TEXT_BYTES_MAX));
+    let longest = "m".repeat(switchboard_hub::limits::PENDING_TEXT_BYTES_MAX);
+    session.message(longest, Fields::default());
     assert!(session.is_full());
     session.stored(UploadId(1), FileName::reduce("x").unwrap(), 0);
     assert!(std::iter::from_fn(|| session.ready()).count() == 2 && !session.is_full());
     for number in 0..switchboard_hub::limits::PENDING_PARCELS_MAX {
         assert!(!session.is_full(), "{number}");
-        session.begin(UploadId(9), FileName::reduce("x").unwrap(), 0);
+        session.begin(
+            UploadId(9),
+            FileName::reduce("x").unwrap(),
+            0,
+            Fields::default(),
+        );
         session.commit();
     }
     assert!(session.is_full());

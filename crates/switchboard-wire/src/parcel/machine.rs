@@ -5,22 +5,17 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use super::header::{self, Fields, Kind, Refused};
 use super::{ParcelError, ParcelEvent, ParcelLimits, Refusal};
 use crate::buffer::take_front;
 use crate::file_name::FileName;
 use crate::frame::{FrameDecoder, FrameError, LengthDecoder};
-use crate::text::clean;
 
 /// The header that ends a conversation.
 const CLOSE: &[u8] = b"close";
 
 /// Longer waits than this would not fit into every clock, and mean "for ever" anyway.
 const WAIT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// How many characters of an unknown type are repeated back.
-const TYPE_CHARS_SHOWN: usize = 32;
 
 /// Reads a conversation in parcels from a byte stream that comes in pieces of any size.
 ///
@@ -41,13 +36,13 @@ const TYPE_CHARS_SHOWN: usize = 32;
 /// let mut bytes = sent.as_slice();
 /// while let Some(event) = machine.push(now, &mut bytes)? {
 ///     match event {
-///         ParcelEvent::Message(text) => assert_eq!(text, "hello"),
-///         ParcelEvent::FileBegin { name, bytes } => {
+///         ParcelEvent::Message { text, .. } => assert_eq!(text, "hello"),
+///         ParcelEvent::FileBegin { name, bytes, .. } => {
 ///             assert_eq!((name.as_str(), bytes), ("cat.png", 3));
 ///         }
 ///         ParcelEvent::FileData(data) => assert_eq!(data, b"\x89PN"),
-///         ParcelEvent::FileEnd | ParcelEvent::Close => {}
-///         ParcelEvent::Refused { what } => panic!("{what}"),
+///         ParcelEvent::FileEnd | ParcelEvent::Follow(_) | ParcelEvent::Close => {}
+///         ParcelEvent::Refused { what, .. } => panic!("{what}"),
 ///     }
 /// }
 /// machine.end()?;
@@ -66,16 +61,16 @@ enum State {
     Closed,
     Failed(ParcelError),
     Header(FrameDecoder),
-    Message(FrameDecoder),
-    /// In the payload of a file or, not kept, of a refused parcel.
+    Message(FrameDecoder, Fields),
+    /// In the payload of a file or, not kept, of another parcel.
     Payload {
         is_kept: bool,
         left: usize,
         announced: u32,
     },
-    /// Before the payload of a file or, without a name, of a refused parcel.
+    /// Before the payload of a file or, without one, of a parcel whose payload counts for nothing.
     PayloadLength {
-        name: Option<FileName>,
+        file: Option<Box<(FileName, Fields)>>,
         length: LengthDecoder,
     },
 }
@@ -93,6 +88,11 @@ impl ParcelMachine {
             state,
             since: now,
         }
+    }
+
+    /// Lets the peer be silent for so long between parcels, from the end of the last one.
+    pub const fn set_idle(&mut self, idle: Duration) {
+        self.limits.idle = idle;
     }
 
     /// Does not count `pause` as the peer's time: the receiver itself did not read for so long.
@@ -139,7 +139,7 @@ impl ParcelMachine {
             State::Closed => Ok(()),
             State::Failed(error) => Err(error.clone()),
             State::Header(header) => Ok(header.end()?),
-            State::Message(message) => {
+            State::Message(message, _) => {
                 message.end()?;
                 Err(ParcelError::TruncatedParcel)
             }
@@ -206,11 +206,12 @@ impl ParcelMachine {
                     return self.open(now, &header);
                 }
             }
-            State::Message(message) => {
+            State::Message(message, fields) => {
                 if let Some(message) = message.push(bytes)? {
+                    let fields = std::mem::take(fields);
                     let event = match read_message(message, self.limits.message_lines) {
-                        Ok(text) => ParcelEvent::Message(text),
-                        Err(what) => ParcelEvent::Refused { what },
+                        Ok(text) => ParcelEvent::Message { text, fields },
+                        Err(what) => ParcelEvent::Refused { what, fields },
                     };
                     return Ok((Some(event), Some(self.between(now))));
                 }
@@ -230,20 +231,21 @@ impl ParcelMachine {
                     return Ok((Some(ParcelEvent::FileData(data)), None));
                 }
             }
-            State::PayloadLength { name, length } => {
+            State::PayloadLength { file, length } => {
                 if let Some(announced) = length.push(bytes, self.limits.file_bytes)? {
-                    let is_kept = name.is_some();
+                    let is_kept = file.is_some();
                     let left = announced as usize;
-                    let begin = |name| ParcelEvent::FileBegin {
-                        name,
+                    let begin = |file: Box<(FileName, Fields)>| ParcelEvent::FileBegin {
+                        name: file.0,
                         bytes: announced,
+                        fields: file.1,
                     };
                     let state = State::Payload {
                         is_kept,
                         left,
                         announced,
                     };
-                    return Ok((name.take().map(begin), Some(state)));
+                    return Ok((file.take().map(begin), Some(state)));
                 }
             }
         }
@@ -256,25 +258,27 @@ impl ParcelMachine {
             self.since = now;
             return Ok((Some(ParcelEvent::Close), Some(State::Closed)));
         }
-        let length = LengthDecoder::default();
-        let (event, state) = match read_header(header)? {
-            Ok(Header::File(name)) => (
-                None,
-                State::PayloadLength {
-                    name: Some(name),
-                    length,
-                },
-            ),
-            Ok(Header::Message) => (
-                None,
-                State::Message(FrameDecoder::new(self.limits.message_bytes)),
-            ),
-            Err(what) => {
-                let event = ParcelEvent::Refused { what };
-                (Some(event), State::PayloadLength { name: None, length })
-            }
+        let before_payload = |file| State::PayloadLength {
+            file,
+            length: LengthDecoder::default(),
         };
-        Ok((event, Some(state)))
+        Ok(match header::read(header)? {
+            Ok(Kind::File(name, fields)) => {
+                (None, Some(before_payload(Some(Box::new((name, fields))))))
+            }
+            Ok(Kind::Message(fields)) => {
+                let text = FrameDecoder::new(self.limits.message_bytes);
+                (None, Some(State::Message(text, fields)))
+            }
+            Ok(Kind::Join(follow)) => (
+                Some(ParcelEvent::Follow(follow)),
+                Some(before_payload(None)),
+            ),
+            Err(Refused { what, fields }) => (
+                Some(ParcelEvent::Refused { what, fields }),
+                Some(before_payload(None)),
+            ),
+        })
     }
 
     /// Ends a parcel.
@@ -294,49 +298,13 @@ impl ParcelMachine {
     /// How long the parcel being read may take, as far as its size is known.
     fn allowed(&self) -> Duration {
         let payload_bytes = match &self.state {
-            State::Message(message) => message.announced().unwrap_or(0),
+            State::Message(message, _) => message.announced().unwrap_or(0),
             State::Payload { announced, .. } => *announced,
             _ => 0,
         };
         let rate = self.limits.file_bytes_per_second_min.max(1);
         let payload = Duration::from_secs(u64::from(payload_bytes.div_ceil(rate)));
         self.limits.frame.saturating_add(payload)
-    }
-}
-
-/// What a usable header says.
-enum Header {
-    File(FileName),
-    Message,
-}
-
-/// Reads a header: outside, whether it is JSON; inside, whether it can be used.
-fn read_header(header: &[u8]) -> Result<Result<Header, Refusal>, ParcelError> {
-    // Of a key that stands twice the last one counts, as in Python.
-    let header: Value =
-        serde_json::from_slice(header).map_err(|error| ParcelError::HeaderNotJson {
-            bytes: header.len(),
-            reason: error.to_string(),
-        })?;
-    Ok(use_header(&header))
-}
-
-fn use_header(header: &Value) -> Result<Header, Refusal> {
-    let header = header.as_object().ok_or(Refusal::HeaderNotObject)?;
-    let msg_type = header.get("msg_type").ok_or(Refusal::TypeMissing)?;
-    match msg_type.as_str().ok_or(Refusal::TypeNotText)? {
-        "msg" => Ok(Header::Message),
-        "file" => {
-            let name = header.get("file_name").ok_or(Refusal::FileNameMissing)?;
-            let name = name.as_str().ok_or(Refusal::FileNameNotText)?;
-            FileName::reduce(name)
-                .map(Header::File)
-                .map_err(Refusal::FileNameUnusable)
-        }
-        unknown => {
-            let msg_type = clean(unknown).chars().take(TYPE_CHARS_SHOWN).collect();
-            Err(Refusal::TypeUnknown { msg_type })
-        }
     }
 }
 

@@ -158,32 +158,6 @@ fn a_line_begun_in_an_earlier_piece_takes_no_more_room_than_the_limit() {
 }
 
 #[test]
-fn commands_begin_with_a_slash_and_are_taken_in_any_case() {
-    let nick = |name: &str| Some(Command::Nick(name.to_owned()));
-    let unknown = |word: &str| Some(Command::Unknown(word.to_owned()));
-    let cases = [
-        ("/help", Some(Command::Help)),
-        ("/HELP me", Some(Command::Help)),
-        ("/ who ", Some(Command::Who)),
-        ("/Quit\t", Some(Command::Quit)),
-        ("/nick", nick("")),
-        ("/nick   ", nick("")),
-        ("/nick  alice ", nick("alice")),
-        ("/NICK\tAlice Smith", nick("Alice Smith")),
-        ("/", unknown("")),
-        ("/Dance now", unknown("Dance")),
-        ("/usr/bin", unknown("usr/bin")),
-        ("//", unknown("/")),
-        (" /help", None),
-        ("help", None),
-        ("", None),
-    ];
-    for (text, command) in cases {
-        assert_eq!(Command::parse(text), command, "{text:?}");
-    }
-}
-
-#[test]
 fn each_line_of_a_text_has_its_author_in_front() {
     let lines = chat_lines("1.2.3.4:5", "one\r\ntwo\n\n \t\n\x1b[31mred\x1b[0m\rx");
     assert_eq!(

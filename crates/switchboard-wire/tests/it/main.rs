@@ -10,12 +10,16 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod commands;
 mod cutting;
+mod deliveries;
 mod file_names;
 mod frames;
 mod lines;
 mod nicks;
+mod parcel_fields;
 mod parcel_time;
 mod parcels;
+mod rooms;
 mod strftime;
 mod text;

@@ -51,11 +51,12 @@ fn read(limits: ParcelLimits, pieces: &[&[u8]]) -> (Vec<Read>, Result<(), Parcel
             };
             let next = match event {
                 ParcelEvent::Close => Read::Close,
-                ParcelEvent::FileBegin { name, bytes } => Read::File(name.to_string(), bytes),
+                ParcelEvent::FileBegin { name, bytes, .. } => Read::File(name.to_string(), bytes),
                 ParcelEvent::FileData(data) => Read::Data(data.to_vec()),
                 ParcelEvent::FileEnd => Read::FileEnd,
-                ParcelEvent::Message(text) => Read::Message(text),
-                ParcelEvent::Refused { what } => Read::Refused(what),
+                ParcelEvent::Follow(follow) => panic!("{follow:?}"),
+                ParcelEvent::Message { text, .. } => Read::Message(text),
+                ParcelEvent::Refused { what, .. } => Read::Refused(what),
             };
             match (all.last_mut(), next) {
                 (_, Read::Data(data)) if data.is_empty() => panic!("data is never empty"),

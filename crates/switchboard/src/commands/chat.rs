@@ -7,7 +7,7 @@ use std::time::Duration;
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Kind, Transport};
 use switchboard_client::chat::{CHAT_PORT, Chat, ChatError, ChatNote, ChatOptions};
-use switchboard_wire::Nick;
+use switchboard_wire::{Nick, RoomName};
 
 use crate::signals;
 use crate::terminal::{OutputError, RawOutput, positive_seconds, tell, with_hint};
@@ -22,15 +22,21 @@ use crate::terminal::{OutputError, RawOutput, positive_seconds, tell, with_hint}
 #[command(after_help = "Examples:
   switchboard chat 127.0.0.1                        the hub on this machine
   switchboard chat alice@hub.example:8000           be called alice
+  switchboard chat hub.example --room kitchen       in the room kitchen
   switchboard chat unix:///run/room.sock            a room behind a Unix socket
   date | switchboard chat builds@hub.example        say one thing and leave
   switchboard chat hub.example < /dev/null          listen for a moment
 
-The hub's commands: /help lists them, /nick NAME takes a name, /quit leaves.")]
+The hub's commands: /help lists them, /nick NAME takes a name, /join ROOM
+goes to another room, /quit leaves.")]
 pub(crate) struct Args {
     /// Where to go, and as whom; the port is 8000 unless another is given
     #[arg(value_name = "[NAME@]HOST[:PORT]", value_parser = room)]
     room: Room,
+
+    /// The room to go to, where it is not the one that the server puts us in
+    #[arg(long = "room", value_name = "ROOM", value_parser = super::room)]
+    named: Option<RoomName>,
 
     /// How to wait for the room and the input at once
     #[arg(
@@ -80,6 +86,7 @@ impl Args {
         let options = ChatOptions {
             endpoint: self.room.endpoint,
             name: self.room.name,
+            room: self.named,
             backend: self.mux,
             timeout: self.timeout,
         };

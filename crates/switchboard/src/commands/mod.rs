@@ -12,6 +12,7 @@ mod time;
 use berkeley::selector::Backend;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use switchboard_wire::RoomName;
 
 /// Let two programs, or two hundred thousand, talk.
 #[derive(Debug, Parser)]
@@ -64,6 +65,11 @@ impl Cli {
 fn mux() -> impl TypedValueParser<Value = Backend> {
     PossibleValuesParser::new(Backend::ALL.map(Backend::name))
         .try_map(|name| name.parse::<Backend>())
+}
+
+/// Reads the `--room` of every command that has one.
+fn room(text: &str) -> Result<RoomName, String> {
+    RoomName::new(text).map_err(|error| error.to_string())
 }
 
 /// Says that a command waits by epoll, and why, where io_uring was asked for.

@@ -8,7 +8,7 @@ use berkeley::{Endpoint, Errno, Kind, Transport};
 use clap::{ArgMatches, Command, FromArgMatches};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use switchboard_client::send::{PARCEL_PORT, Parcel, Progress, SendError, SendOptions, send};
-use switchboard_wire::clean;
+use switchboard_wire::{Fields, RoomName, clean};
 
 use crate::terminal::{positive_seconds, tell, with_hint};
 
@@ -22,6 +22,7 @@ use crate::terminal::{positive_seconds, tell, with_hint};
 #[command(after_help = "Examples:
   switchboard send 127.0.0.1 cat.png dog.png             two files
   switchboard send 127.0.0.1 -m 'see this' cat.png       a message, then a file
+  switchboard send hub.example --room kitchen -m 'dinner is ready'
   switchboard send hub.example:8001 a.pdf -m 'and now' b.pdf -m 'that is all'
   switchboard send unix:///run/hub.sock -- -odd-name.txt")]
 struct Flags {
@@ -41,6 +42,10 @@ struct Flags {
     /// Files; each is sent under the last part of its path
     #[arg(value_name = "FILE", required_unless_present = "messages")]
     files: Vec<PathBuf>,
+
+    /// The room that it is for; the lobby otherwise
+    #[arg(long, value_name = "ROOM", value_parser = super::room)]
+    room: Option<RoomName>,
 
     /// Insist on the hub's end, and wait for it this long after everything was sent
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
@@ -109,12 +114,16 @@ impl Args {
         drop(berkeley::raise_descriptor_limit());
         let Self { flags, order } = self;
         let (mut messages, mut files) = (flags.messages.iter(), flags.files.iter());
+        let fields = Fields {
+            room: flags.room,
+            ..Fields::default()
+        };
         let mut parcels = Vec::new();
         for is_message in order {
             let next = if is_message {
-                messages.next().map(|text| Parcel::message(text))
+                messages.next().map(|text| Parcel::message(text, &fields))
             } else {
-                files.next().map(|path| Parcel::file(path))
+                files.next().map(|path| Parcel::file(path, &fields))
             };
             if let Some(parcel) = next {
                 parcels.push(parcel?);

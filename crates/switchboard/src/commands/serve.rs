@@ -8,7 +8,8 @@ use anyhow::Context;
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Transport};
 use switchboard_hub::store::StoreError;
-use switchboard_hub::{Config, Door, Hub, HubError, Limits};
+use switchboard_hub::{Config, Door, Hub, HubError, Limits, Senses};
+use switchboard_wire::RoomName;
 use tracing::{Level, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
@@ -29,6 +30,7 @@ const LOG_LINES_MAX: usize = 32 * 1024;
   switchboard serve --chat :8000 --parcels :8001     for everybody who can reach this machine
   switchboard serve --data /srv/hub --time off       data elsewhere, no time door
   switchboard serve --unix /run/hub.sock             parcels by a Unix socket too
+  switchboard serve --keep-room kitchen              its topic and numbers outlive its members
 
   nc 127.0.0.1 8000                                  join the chat with nothing but netcat")]
 pub(crate) struct Args {
@@ -55,6 +57,10 @@ pub(crate) struct Args {
     /// How to wait for sockets
     #[arg(long, default_value_t = Backend::BEST, value_parser = super::mux())]
     mux: Backend,
+
+    /// A room that is not forgotten when the last member has gone, as others are; may be repeated
+    #[arg(long = "keep-room", value_name = "ROOM", value_parser = super::room)]
+    keep_rooms: Vec<RoomName>,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -83,6 +89,14 @@ struct LimitArgs {
     /// Bytes that may wait for one member before it is dropped [default: 4194304]
     #[arg(long, value_name = "BYTES", value_parser = count)]
     outbox: Option<u32>,
+
+    /// Rooms at once [default: 10000]
+    #[arg(long, value_name = "N", value_parser = count)]
+    rooms: Option<u32>,
+
+    /// Members of one room at once [default: 200000]
+    #[arg(long, value_name = "N", value_parser = count)]
+    room_members: Option<u32>,
 
     /// Seconds that a member of the chat may be silent [default: 86400]
     #[arg(long, value_name = "SECONDS", value_parser = count)]
@@ -144,6 +158,8 @@ impl LimitArgs {
             ),
             loopback_counts: self.connections_per_address.is_some(),
             outbox_bytes: number(self.outbox, usual.outbox_bytes),
+            rooms: number(self.rooms, usual.rooms),
+            room_members: number(self.room_members, usual.room_members),
             chat_idle: time(self.chat_idle, usual.chat_idle),
             line_time: time(self.line_time, usual.line_time),
             parcel_idle: time(self.parcel_idle, usual.parcel_idle),
@@ -206,7 +222,12 @@ impl Args {
             doors,
             backend: self.mux,
             limits: self.limits.limits(),
-            clock: Box::new(clock::now),
+            kept_rooms: self.keep_rooms,
+            senses: Senses {
+                clock: Box::new(clock::now),
+                unix_ms: Box::new(clock::unix_ms),
+                entropy: Box::new(clock::entropy),
+            },
         })
         .map_err(with_hint)?;
         let stopper = hub.stopper();

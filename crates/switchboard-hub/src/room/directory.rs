@@ -1,0 +1,188 @@
+//! All rooms of a shard.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use switchboard_wire::{MessageId, RoomName};
+
+use super::Room;
+use crate::limits::{Limits, MESSAGE_IDS_MAX};
+
+/// All rooms, by name: made by whoever comes first, forgotten when the last has gone, unless they
+/// are kept. The lobby is always kept.
+#[derive(Debug)]
+pub struct Rooms {
+    rooms: BTreeMap<RoomName, Room>,
+    kept: BTreeSet<RoomName>,
+    rooms_max: usize,
+    members_max: usize,
+    numbers: Numbers,
+}
+
+/// Why a room cannot be entered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoomRefusal {
+    /// There are as many rooms as there may be.
+    #[error("there are {max} rooms already, and no more can be made")]
+    TooManyRooms {
+        /// How many.
+        max: usize,
+    },
+    /// The room has as many members as it may have.
+    #[error("the room {room} is full: {max} members")]
+    Full {
+        /// Which.
+        room: RoomName,
+        /// How many.
+        max: usize,
+    },
+}
+
+impl Rooms {
+    /// Only the lobby, with this epoch; the rooms in `kept` will not be forgotten once they are
+    /// made.
+    #[must_use]
+    pub fn new(limits: &Limits, kept: impl IntoIterator<Item = RoomName>, epoch: u64) -> Self {
+        let lobby = RoomName::lobby();
+        let mut kept: BTreeSet<RoomName> = kept.into_iter().collect();
+        kept.insert(lobby.clone());
+        Self {
+            rooms: BTreeMap::from([(lobby.clone(), Room::new(lobby, epoch))]),
+            kept,
+            rooms_max: limits.rooms,
+            members_max: limits.room_members,
+            numbers: Numbers::default(),
+        }
+    }
+
+    /// A room that there is.
+    #[must_use]
+    pub fn get(&self, name: &RoomName) -> Option<&Room> {
+        self.rooms.get(name)
+    }
+
+    /// A room that there is, to be told something.
+    pub fn get_mut(&mut self, name: &RoomName) -> Option<&mut Room> {
+        self.rooms.get_mut(name)
+    }
+
+    /// All rooms with the count of their members, in the order of their names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&RoomName, usize)> + '_ {
+        self.rooms.iter().map(|(name, room)| (name, room.len()))
+    }
+
+    /// How many rooms there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Never true: there is the lobby.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// Whether a room stays when the last has gone.
+    #[must_use]
+    pub fn is_kept(&self, name: &RoomName) -> bool {
+        self.kept.contains(name)
+    }
+
+    /// A room with a place for one more member; made, with `epoch`, if there is none of this name.
+    /// One that nobody comes to after all is to be [forgotten](Rooms::forget).
+    ///
+    /// # Errors
+    /// [`RoomRefusal`].
+    pub fn enter(&mut self, name: &RoomName, epoch: u64) -> Result<&mut Room, RoomRefusal> {
+        let max = self.members_max;
+        let room = self.open(name, epoch)?;
+        if room.len() >= max {
+            let room = name.clone();
+            return Err(RoomRefusal::Full { room, max });
+        }
+        Ok(room)
+    }
+
+    /// A room to drop something in, for a connection that is no member: it stays until that has
+    /// [let it go](Rooms::let_go).
+    ///
+    /// # Errors
+    /// [`RoomRefusal::TooManyRooms`].
+    pub fn hold(&mut self, name: &RoomName, epoch: u64) -> Result<(), RoomRefusal> {
+        self.open(name, epoch)?.guests += 1;
+        Ok(())
+    }
+
+    /// A connection that held a room speaks there no longer.
+    pub fn let_go(&mut self, name: &RoomName) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.guests = room.guests.saturating_sub(1);
+        }
+        self.forget(name);
+    }
+
+    /// Forgets a room, if nobody is there and it is not kept.
+    pub fn forget(&mut self, name: &RoomName) {
+        let is_idle = |room: &Room| room.is_empty() && room.guests == 0;
+        if self.rooms.get(name).is_some_and(is_idle) && !self.kept.contains(name) {
+            self.rooms.remove(name);
+        }
+    }
+
+    /// Under which number something with this number of its author's was taken, if it was, and is
+    /// among the last [`MESSAGE_IDS_MAX`] of all rooms.
+    #[must_use]
+    pub fn taken(&self, room: &RoomName, id: &MessageId) -> Option<u64> {
+        let epoch = self.get(room)?.epoch();
+        self.numbers.get(room, epoch, id)
+    }
+
+    /// Notes under which number something was taken.
+    pub fn note(&mut self, room: &RoomName, id: MessageId, seq: u64) {
+        if let Some(epoch) = self.get(room).map(Room::epoch) {
+            self.numbers.put((room.clone(), epoch, id), seq);
+        }
+    }
+
+    fn open(&mut self, name: &RoomName, epoch: u64) -> Result<&mut Room, RoomRefusal> {
+        let (count, max) = (self.rooms.len(), self.rooms_max);
+        match self.rooms.entry(name.clone()) {
+            std::collections::btree_map::Entry::Occupied(room) => Ok(room.into_mut()),
+            std::collections::btree_map::Entry::Vacant(_) if count >= max => {
+                Err(RoomRefusal::TooManyRooms { max })
+            }
+            std::collections::btree_map::Entry::Vacant(place) => {
+                Ok(place.insert(Room::new(name.clone(), epoch)))
+            }
+        }
+    }
+}
+
+/// A room, its history, and the number that an author gave.
+type Key = (RoomName, u64, MessageId);
+
+/// The numbers that authors gave, the oldest forgotten for new ones.
+#[derive(Debug, Default)]
+struct Numbers {
+    seqs: BTreeMap<Key, u64>,
+    order: VecDeque<Key>,
+}
+
+impl Numbers {
+    fn get(&self, room: &RoomName, epoch: u64, id: &MessageId) -> Option<u64> {
+        let key = (room.clone(), epoch, id.clone());
+        self.seqs.get(&key).copied()
+    }
+
+    fn put(&mut self, key: Key, seq: u64) {
+        if self.seqs.insert(key.clone(), seq).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > MESSAGE_IDS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seqs.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a shard asks of the network.
+
+use core::fmt::Debug;
+use core::hash::Hash;
+use core::time::Duration;
+use std::time::Instant;
+
+use berkeley::{Addr, Result, Socket, opt};
+use bytes::Bytes;
+use switchboard_reactor::{Reactor, SendError, TimerId, Token};
+
+use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
+
+/// A network as a shard sees it: connections by token, timers, and the clock that they go by.
+///
+/// The reactor is one. A simulation may bring another, and calls the shard as the reactor would:
+/// [`Shard::arrived`](super::Shard::arrived) and the calls beside it. All calls are known when the
+/// shard is compiled, so that it costs nothing.
+pub trait Net {
+    /// The name of a connection or a door. One that is gone names nothing.
+    type Token: Copy + Eq + Hash + Debug;
+    /// The name of a timer that was set.
+    type Timer: Copy;
+    /// A connection that nobody has taken in yet.
+    type Socket;
+
+    /// The time that timers go by.
+    fn now(&self) -> Instant;
+
+    /// Takes a connection in: at most `outbox_bytes` may wait to be written to it. With
+    /// `breaks_by_reset` the peer is to get a reset where the hub ends without
+    /// [`Net::end_gently`].
+    ///
+    /// # Errors
+    /// It cannot be watched, and is closed.
+    fn add(
+        &mut self,
+        socket: Self::Socket,
+        outbox_bytes: usize,
+        breaks_by_reset: bool,
+    ) -> Result<Self::Token>;
+
+    /// Closes a connection that is not taken in: behind a last line, or with a reset.
+    fn turn_away(&mut self, socket: Self::Socket, last_line: Option<Bytes>);
+
+    /// As [`Reactor::limit_reads`].
+    fn limit_reads(&mut self, token: Self::Token, bytes: u32);
+
+    /// As [`Reactor::send`].
+    ///
+    /// # Errors
+    /// As there.
+    fn send(&mut self, token: Self::Token, piece: Bytes) -> core::result::Result<(), SendError>;
+
+    /// As [`Reactor::outbox_bytes`].
+    fn outbox_bytes(&self, token: Self::Token) -> usize;
+
+    /// As [`Reactor::send_datagram`], to an address.
+    ///
+    /// # Errors
+    /// As there.
+    fn send_datagram(&self, token: Self::Token, to: &Addr, bytes: &[u8]) -> Result<()>;
+
+    /// As [`Reactor::pause`].
+    fn pause(&mut self, token: Self::Token);
+
+    /// As [`Reactor::resume`].
+    fn resume(&mut self, token: Self::Token);
+
+    /// From now on the peer sees an end in good order, however the connection ends.
+    fn end_gently(&mut self, token: Self::Token);
+
+    /// As [`Reactor::finish`].
+    fn finish(&mut self, token: Self::Token, limit: Duration);
+
+    /// As [`Reactor::close`].
+    fn close(&mut self, token: Self::Token);
+
+    /// As [`Reactor::reset`].
+    fn reset(&mut self, token: Self::Token);
+
+    /// As [`Reactor::set_timer`].
+    fn set_timer(&mut self, at: Instant, tag: u64) -> Self::Timer;
+
+    /// As [`Reactor::cancel_timer`].
+    fn cancel_timer(&mut self, timer: Self::Timer);
+
+    /// As [`Reactor::stop`].
+    fn stop(&mut self);
+}
+
+// Each call is the reactor's own of the same name, which Rust prefers to the trait's.
+impl Net for Reactor {
+    type Token = Token;
+    type Timer = TimerId;
+    type Socket = Socket;
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn add(&mut self, socket: Socket, outbox_bytes: usize, breaks_by_reset: bool) -> Result<Token> {
+        if let Err(error) = keep_alive(&socket) {
+            tracing::debug!("{error}");
+        }
+        if breaks_by_reset {
+            // Should the hub die, the kernel closes for it.
+            socket.set(opt::Linger, Some(Duration::ZERO)).ok();
+        }
+        self.add_stream(socket, outbox_bytes)
+    }
+
+    fn turn_away(&mut self, socket: Socket, last_line: Option<Bytes>) {
+        match last_line {
+            // As much as fits into an empty socket buffer; a peer that is gone is no loss.
+            Some(line) => drop(socket.send(&line, berkeley::MsgFlags::NONE)),
+            None => drop(socket.set(opt::Linger, Some(Duration::ZERO))),
+        }
+    }
+
+    fn limit_reads(&mut self, token: Token, bytes: u32) {
+        self.limit_reads(token, bytes);
+    }
+
+    fn send(&mut self, token: Token, piece: Bytes) -> core::result::Result<(), SendError> {
+        self.send(token, piece)
+    }
+
+    fn outbox_bytes(&self, token: Token) -> usize {
+        self.outbox_bytes(token)
+    }
+
+    fn send_datagram(&self, token: Token, to: &Addr, bytes: &[u8]) -> Result<()> {
+        self.send_datagram(token, Some(to), bytes)
+    }
+
+    fn pause(&mut self, token: Token) {
+        self.pause(token);
+    }
+
+    fn resume(&mut self, token: Token) {
+        self.resume(token);
+    }
+
+    fn end_gently(&mut self, token: Token) {
+        if let Some(socket) = self.socket(token) {
+            socket.set(opt::Linger, None).ok();
+        }
+    }
+
+    fn finish(&mut self, token: Token, limit: Duration) {
+        self.finish(token, limit);
+    }
+
+    fn close(&mut self, token: Token) {
+        self.close(token);
+    }
+
+    fn reset(&mut self, token: Token) {
+        self.reset(token);
+    }
+
+    fn set_timer(&mut self, at: Instant, tag: u64) -> TimerId {
+        self.set_timer(at, tag)
+    }
+
+    fn cancel_timer(&mut self, timer: TimerId) {
+        self.cancel_timer(timer);
+    }
+
+    fn stop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Lets the kernel find out about peers whose machine has vanished, and sends lines at once.
+fn keep_alive(socket: &Socket) -> Result<()> {
+    if socket.family() == berkeley::Family::UNIX {
+        return Ok(());
+    }
+    socket.set(opt::NoDelay, true)?;
+    socket.set(opt::KeepAlive, true)?;
+    socket.set(opt::KeepIdle, KEEPALIVE_IDLE)?;
+    socket.set(opt::KeepInterval, KEEPALIVE_INTERVAL)?;
+    socket.set(opt::KeepCount, KEEPALIVE_PROBES)
+}

@@ -1,0 +1,89 @@
+//! A shard on the reactor: what the reactor tells, in the shard's words.
+
+use berkeley::{Addr, Error, Socket, opt};
+use switchboard_reactor::{Closed, Handler, Reactor, Receiver, Token};
+use tracing::warn;
+
+use super::{Arrival, Guests, Shard};
+use crate::store::Reply;
+
+/// What other threads tell a shard.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Store(Reply),
+    Stop,
+}
+
+/// A shard whose network is a reactor.
+pub(crate) struct Served {
+    pub(crate) shard: Shard<Reactor>,
+    pub(crate) mailbox: Receiver<Message>,
+}
+
+impl Handler for Served {
+    fn accepted(
+        &mut self,
+        reactor: &mut Reactor,
+        listener: Token,
+        socket: Socket,
+        peer: Option<Addr>,
+    ) {
+        let arrival = Arrival {
+            label: label(peer.as_ref(), &socket).into(),
+            guest: Guests::of(peer.as_ref()),
+            is_loopback: peer.as_ref().is_none_or(Addr::is_loopback),
+        };
+        self.shard.arrived(reactor, listener, socket, arrival);
+    }
+
+    fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
+        self.shard.received(reactor, source, bytes);
+    }
+
+    fn ended(&mut self, reactor: &mut Reactor, source: Token) {
+        self.shard.ended(reactor, source);
+    }
+
+    fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
+        let reason = match why {
+            Closed::Failed(error) => Some(error.to_string()),
+            Closed::TimedOut => Some("it did not close in time".into()),
+            _ => None,
+        };
+        self.shard.closed(reactor, source, reason);
+    }
+
+    fn datagram(&mut self, reactor: &mut Reactor, socket: Token, from: Option<Addr>, bytes: &[u8]) {
+        if let Some(from) = from {
+            self.shard.datagram(reactor, socket, &from, bytes);
+        }
+    }
+
+    fn timer(&mut self, reactor: &mut Reactor, tag: u64) {
+        self.shard.timer(reactor, tag);
+    }
+
+    fn woken(&mut self, reactor: &mut Reactor) {
+        for message in self.mailbox.take() {
+            match message {
+                Message::Stop => self.shard.begin_stop(reactor),
+                Message::Store(reply) => self.shard.store_replied(reactor, reply),
+            }
+        }
+    }
+
+    fn trouble(&mut self, _reactor: &mut Reactor, source: Token, error: Error) {
+        let door = self.shard.door_name(source);
+        warn!("the {door} door: {error}; it goes on as soon as it can");
+    }
+}
+
+fn label(addr: Option<&Addr>, socket: &Socket) -> String {
+    match addr {
+        Some(Addr::Unix(_)) | None => {
+            let pid = socket.get(opt::PeerCredentials).map_or(0, |peer| peer.pid);
+            format!("unix:{pid}")
+        }
+        Some(addr) => addr.to_string(),
+    }
+}
