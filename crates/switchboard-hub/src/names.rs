@@ -20,6 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use switchboard_wire::Nick;
+use switchboard_wire::limits::NICK_CHARS_MAX;
 use switchboard_wire::name::{RESERVED_NICKS, canonical};
 use unicode_security::skeleton;
 
@@ -122,6 +123,10 @@ impl Names {
     /// like it.
     #[must_use]
     pub fn owner_of(&self, name: &str) -> Option<MemberId> {
+        // What is longer than any nick is none, and need not be looked at.
+        if name.len() > NICK_CHARS_MAX * 4 {
+            return None;
+        }
         let form = canonical(name);
         let holder = self.taken.get(&look(&form))?;
         (holder.nick.canonical() == form).then_some(holder.owner)

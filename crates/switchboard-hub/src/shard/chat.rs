@@ -12,6 +12,9 @@ use crate::room::{Author, Event, MemberId};
 /// What `/history` and `/search` answer where nothing is kept.
 const NO_LOG: &str = "this hub keeps no history: its log is off";
 
+/// Characters of a name that nobody has that are repeated back; any address fits.
+const NAME_CHARS_SHOWN: usize = 64;
+
 impl<N: Net> Shard<N> {
     /// Bytes of a member.
     pub(super) fn lines(&mut self, net: &mut N, id: ConnectionId, mut bytes: &[u8]) {
@@ -112,6 +115,7 @@ impl<N: Net> Shard<N> {
         let found = self.names().owner_of(to);
         let found = found.or_else(|| self.by_address(to));
         let Some(other) = found.and_then(|member| self.connections.get(&member.0)) else {
+            let to: String = to.chars().take(NAME_CHARS_SHOWN).collect();
             self.answer(net, id, &format!("nobody here is {to}"));
             return;
         };

@@ -29,6 +29,8 @@ impl<N: Net> Shard<N> {
         is_greeted: bool,
     ) {
         let Some(connection) = self.connections.get_mut(&id) else {
+            // It was dropped on its way here.
+            self.rooms.forget(&room);
             return;
         };
         connection.room = Some(room.clone());

@@ -416,7 +416,7 @@ fn a_follower_that_comes_back_is_told_what_it_cannot_have() {
         (None, Some(99), vec!["reset 1", "at lobby 4"]),
     ];
     for (since, known, expected) in cases {
-        let mut world = self::world();
+        let mut world = world();
         let alice = world.connect(CHAT);
         for text in ["2", "3", "4"] {
             world.say(alice, text);

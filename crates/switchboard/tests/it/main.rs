@@ -25,6 +25,7 @@ mod names;
 mod parcels;
 mod peers;
 mod restart;
+mod rooms;
 mod send;
 mod support;
 mod talk;
