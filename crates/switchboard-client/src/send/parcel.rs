@@ -108,8 +108,9 @@ impl Parcel {
         })
     }
 
-    /// A file under the last part of its path, with what its header says besides: opens it, so that it is this file that is sent
-    /// whatever happens to the path. What is appended to it from now on is not sent.
+    /// A file under the last part of its path, with what its header says besides: opens it, so
+    /// that it is this file that is sent whatever happens to the path. What is appended to it from
+    /// now on is not sent.
     ///
     /// # Errors
     /// The other kinds of [`Unsendable`].

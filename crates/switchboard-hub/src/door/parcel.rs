@@ -1,7 +1,7 @@
 //! The parcel door: messages and files, most of them from programs that never read.
 //!
-//! To those it never writes a byte: an answer that nobody reads would turn the client's close into a
-//! reset and cost it the rest of its upload. What it has to say is in how it ends: an end in good
+//! To those it never writes a byte: an answer that nobody reads would turn the client's close into
+//! a reset and cost it the rest of its upload. What it has to say is in how it ends: an end in good
 //! order means that everything was taken, a reset that something was not. Only who asks in a header
 //! to be answered, or to follow a room, is written to.
 

@@ -17,7 +17,7 @@ use crate::parcel::MessageId;
 /// let gap = Answer::Gap { room: "lobby".into(), epoch: 9, from: 4, to: 6 };
 /// assert_eq!(
 ///     gap.encode()?,
-///     b"\x3a\0\0\0{\"sb\":{\"gap\":{\"room\":\"lobby\",\"epoch\":9,\"from\":4,\"to\":6}}}"
+///     b"\x39\0\0\0{\"sb\":{\"gap\":{\"room\":\"lobby\",\"epoch\":9,\"from\":4,\"to\":6}}}"
 /// );
 /// # Ok::<(), switchboard_wire::FrameError>(())
 /// ```

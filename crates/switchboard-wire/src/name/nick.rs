@@ -29,8 +29,8 @@ pub const RESERVED_NICKS: [&str; 17] = [
 /// The name a member has taken.
 ///
 /// It has 1 to 32 letters, digits, `_`, `-` and `.` of any script, at least one of them a letter or
-/// digit, and the combining marks that scripts need. Nothing in it is invisible or turns the reading
-/// order round. No nick looks like `ADDRESS:PORT`, and none speaks for the hub.
+/// digit, and the combining marks that scripts need. Nothing in it is invisible or turns the
+/// reading order round. No nick looks like `ADDRESS:PORT`, and none speaks for the hub.
 ///
 /// ```
 /// use switchboard_wire::Nick;
