@@ -256,7 +256,7 @@ pub(crate) fn race(mode: Mode, use_it: impl Fn(&Socket) -> Result<()> + Sync) {
             }
         });
         let over = Finally::new(|| end.store(true, Ordering::Relaxed));
-        for _ in 0..ROUNDS {
+        for _ in rounds(ROUNDS) {
             let (a, b) = Socket::pair(berkeley::Family::UNIX, Kind::STREAM).unwrap();
             a.set_mode(mode).unwrap();
             b.send(b"abc", MsgFlags::NONE).unwrap();
@@ -315,7 +315,7 @@ fn a_send_that_races_a_close_never_writes_to_a_strangers_descriptor() {
 #[test]
 fn an_accept_that_races_a_close_is_a_connection_or_an_end() {
     for mode in [Mode::Block, Mode::NonBlock, Mode::Within(PATIENCE)] {
-        for _ in 0..ROUNDS / 2 {
+        for _ in rounds(ROUNDS / 2) {
             let (server, addr) = unix_listener(Kind::STREAM, 8);
             server.set_mode(mode).unwrap();
             let client = unix(Kind::STREAM);

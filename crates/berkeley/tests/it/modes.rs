@@ -111,11 +111,13 @@ fn the_limit_of_a_long_send_counts_as_a_whole() {
     let (a, b) = unix_pair(Kind::STREAM);
     a.set(opt::SendBuffer, 4096).unwrap();
     a.set_mode(Mode::Within(LIMIT)).unwrap();
+    // More than goes in that time; made before the peer begins to wait.
+    let data = vec![0; 1 << 28];
     thread::scope(|scope| {
         // The peer takes what comes, so no single wait is long.
         let reader = scope.spawn(|| drain(&b));
         let start = Instant::now();
-        let error = a.send_all(&vec![0; 1 << 30]).unwrap_err();
+        let error = a.send_all(&data).unwrap_err();
         assert!(start.elapsed() >= LIMIT);
         assert!(error.is_timed_out(), "{error:?}");
         let Error::Partial { sent, .. } = error else {
