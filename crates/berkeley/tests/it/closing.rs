@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use berkeley::{Deadline, Error, Kind, Mode, MsgFlags, Result, Shutdown, Socket, SocketRef};
 
 use crate::support::{
-    Finally, PATIENCE, assert_takes, assert_timed_out, await_asleep, listener, receive, tcp,
-    tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
+    Finally, PATIENCE, assert_takes, assert_timed_out, await_asleep, listener, receive, rounds,
+    tcp, tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
 };
 
 /// Rounds of a race: enough for each order of events to come up.
