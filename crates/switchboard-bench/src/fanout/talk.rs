@@ -294,7 +294,8 @@ mod tests {
         talk.tell_latencies(&mut latencies);
         assert!(talk.is_over());
         assert_eq!(latencies.len(), 600);
-        assert_eq!((latencies.min(), latencies.max()), (2000, 2000));
+        // To two digits, as the histogram keeps them.
+        assert!(latencies.min() > 1980 && latencies.max() < 2020);
         let heard = 600;
         assert_eq!(
             talk.counts,
