@@ -11,6 +11,7 @@
 //! - [`shard`] carries things between sockets and all of these, over whatever [`shard::Net`] it is
 //!   given: the reactor, or a network that a test makes up.
 //! - [`store`] owns the files, on threads of its own: the network never waits for a disk.
+//! - [`log`] keeps what was said, on threads of its own too.
 //! - [`Hub`] puts them together: begin there.
 //!
 //! It never prints and never reads arguments, the environment or the wall clock; the program that
@@ -21,6 +22,7 @@ mod config;
 pub mod door;
 mod hub;
 pub mod limits;
+pub mod log;
 pub mod names;
 pub mod room;
 pub mod shard;

@@ -96,6 +96,51 @@ pub const ECHOES_MAX: u8 = 100;
 /// Addresses that the time door remembers for that.
 pub const ECHO_ADDRESSES: usize = 256;
 
+/// Bytes and entries that were said and are not in the log yet at most; from either on, shards read
+/// nothing more from who sends until half of it is written. At 150,000 small entries a second that
+/// is most of a second of a disk that stands still.
+pub const LOG_BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// See [`LOG_BACKLOG_BYTES_MAX`].
+pub const LOG_BACKLOG_ENTRIES_MAX: usize = 128 * 1024;
+
+/// What an entry of the log counts besides its texts.
+pub const LOG_ENTRY_BYTES: usize = 64;
+
+/// Bytes of entries that one commit of the log takes at most. A disk that syncs in milliseconds
+/// keeps up by it, and the first of them does not wait long for the last.
+pub const LOG_BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long the log waits for another program's lock before that is told as an error.
+pub const LOG_LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Time between two tries to write what the disk, full or locked, did not take.
+pub const LOG_RETRY: Duration = Duration::from_secs(1);
+
+/// Pages and searches of the log that wait to be read at most, of each.
+pub const LOG_READS_MAX: usize = 32 * 1024;
+
+/// Entries of one page of the log at most.
+pub const LOG_PAGE_ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of the entries of one page at most, unless it has only one.
+pub const LOG_PAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// The newest entries of a room whose client message ids are remembered: a message that is sent
+/// again is known as long as fewer than this came after it.
+pub const CLIENT_IDS_WINDOW: u64 = 65_536;
+
+/// The longest client message id in bytes: twice what a UUID has.
+pub const CLIENT_ID_BYTES_MAX: usize = 72;
+
+/// Words of one search at most; what is behind is not looked for.
+pub const SEARCH_WORDS_MAX: usize = 16;
+
+/// Entries that one search finds at most.
+pub const SEARCH_FOUND_MAX: usize = 1_000;
+
+/// How long a search may take; what it has found by then is its answer.
+pub const SEARCH_TIME: Duration = Duration::from_secs(2);
+
 /// The limits that an operator may change, with the defaults above.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
