@@ -3,6 +3,8 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use switchboard_wire::strftime::Moment;
 use tracing_subscriber::fmt::format::Writer;
@@ -41,6 +43,29 @@ pub(crate) fn entropy() -> u64 {
 /// The local day, as ISO 8601 writes it.
 pub(crate) fn today() -> String {
     Zoned::now().date().to_string()
+}
+
+/// A moment, in milliseconds since 1970, as local time to the second.
+pub(crate) fn local(time_ms: i64) -> String {
+    match Timestamp::from_millisecond(time_ms) {
+        Ok(time) => {
+            let local = time.to_zoned(TimeZone::system());
+            local.strftime("%Y-%m-%d %H:%M:%S").to_string()
+        }
+        // Beyond year 9999 no clock was right.
+        Err(_) => time_ms.to_string(),
+    }
+}
+
+/// Reads a local day or moment of the command line, as milliseconds since 1970.
+pub(crate) fn parse_local(text: &str) -> Result<i64, String> {
+    let moment = text
+        .parse::<DateTime>()
+        .or_else(|_| text.parse::<Date>().map(|day| day.at(0, 0, 0, 0)));
+    moment
+        .and_then(|moment| moment.to_zoned(TimeZone::system()))
+        .map(|moment| moment.timestamp().as_millisecond())
+        .map_err(|_| "write it as 2026-01-31 or '2026-01-31 23:59'".to_owned())
 }
 
 /// The time before each line of the log: UTC, to the millisecond.

@@ -128,6 +128,26 @@ pub enum LogError {
     },
 }
 
+impl LogError {
+    /// What the user can do about it, for a line of its own; empty if that is clear.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Corrupt { .. } => {
+                "'switchboard verify --data DIR' tells what is damaged; with another folder, or \
+                 with the log moved away, a hub begins anew"
+            }
+            Self::DiskFull { .. } => "make room on the disk",
+            Self::InUse { .. } => "stop that hub first",
+            Self::Locked { .. } => "end that program, or let it finish",
+            Self::Newer { .. } => "use that release, or another folder",
+            Self::NoLog { .. } => "--data names the folder of a hub that keeps a log",
+            Self::RoomHasEntries { .. } => "--room NAME brings it in under another name",
+            _ => "",
+        }
+    }
+}
+
 /// A process that holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LogEntry, LogError, RecentIds};
 use crate::limits::{LOG_BACKLOG_BYTES_MAX, LOG_BACKLOG_ENTRIES_MAX};
 
-/// Keeps the entries of the rooms. The hub's is `Log`; a simulation has one that
+/// Keeps the entries of the rooms. The hub's is [`Log`](super::Log); a simulation has one that
 /// fails when it is told to.
 ///
 /// What any journal promises:

@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too, which Clippy does not see"
 )]
 
+mod log;
 mod names;
 mod net;
 mod room;

@@ -645,10 +645,10 @@ fn a_data_folder_that_cannot_be_written_is_told() {
 }
 
 /// A file system of one megabyte, until it is dropped.
-struct SmallDisk(TempDir);
+pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    fn mount(options: &str) -> Option<Self> {
+    pub(crate) fn mount(options: &str) -> Option<Self> {
         let folder = temp();
         let mut mount = Command::new("mount");
         mount
@@ -657,6 +657,17 @@ impl SmallDisk {
         let is_root = rustix::process::geteuid().is_root();
         let mounted = is_root && mount.output().is_ok_and(|output| output.status.success());
         mounted.then(|| Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-o", &options]).arg(self.path()).status();
+        assert!(status.unwrap().success());
     }
 }
 

@@ -3,11 +3,16 @@
 mod bench;
 mod chat;
 mod connect;
+mod export;
+mod history;
+mod import;
 mod listen;
+mod search;
 mod send;
 mod serve;
 mod talk;
 mod time;
+mod verify;
 
 use berkeley::selector::Backend;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -25,6 +30,7 @@ use switchboard_wire::RoomName;
   switchboard send 127.0.0.1 -m 'see this' cat.png    send a message and a file
   switchboard listen tcp://127.0.0.1:7000 --echo      answer everybody with his own words
   switchboard connect tcp://127.0.0.1:7000            talk to any TCP server
+  switchboard search kettle                           find what was said
 
 'switchboard COMMAND --help' tells more about each."
 )]
@@ -42,6 +48,11 @@ enum Command {
     Send(send::Args),
     Time(time::Args),
     Talk(talk::Args),
+    History(history::Args),
+    Search(search::Args),
+    Verify(verify::Args),
+    Export(export::Args),
+    Import(import::Args),
     Bench(bench::Args),
 }
 
@@ -56,6 +67,11 @@ impl Cli {
             Command::Send(args) => args.run(),
             Command::Time(args) => args.run(),
             Command::Talk(args) => args.run(),
+            Command::History(args) => args.run(),
+            Command::Search(args) => args.run(),
+            Command::Verify(args) => args.run(),
+            Command::Export(args) => args.run(),
+            Command::Import(args) => args.run(),
             Command::Bench(args) => args.run(),
         }
     }

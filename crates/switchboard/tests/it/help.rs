@@ -2,8 +2,9 @@
 
 use crate::support::run;
 
-const COMMANDS: [&str; 8] = [
-    "serve", "listen", "connect", "chat", "send", "time", "talk", "bench",
+const COMMANDS: [&str; 13] = [
+    "serve", "listen", "connect", "chat", "send", "time", "talk", "history", "search", "verify",
+    "export", "import", "bench",
 ];
 
 #[test]

@@ -21,6 +21,7 @@ mod hostile;
 mod limits;
 mod listen;
 mod listen_local;
+mod log;
 mod names;
 mod parcels;
 mod peers;

@@ -1,0 +1,458 @@
+//! The one thread that writes: it takes all that waits, commits it at once, and tells how far
+//! each room is. What can wait (words, what is too old) is done while nothing else does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Instant;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::RecentIds;
+use super::database::{self, Fault};
+use super::lives::{self, Lives};
+use super::upkeep::Upkeep;
+use super::{Asker, Backlog, LogConfig, LogEntry, LogError, LogReply, LogRequest, Watermark, row};
+use crate::limits::{CLIENT_IDS_WINDOW, LOG_BATCH_BYTES_MAX};
+
+/// Pages of the write-ahead log from which on they are moved into the database: 8 MiB.
+const CHECKPOINT_PAGES: usize = 2_048;
+
+/// What the writer and those who ask it share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    bytes: AtomicUsize,
+    entries: AtomicUsize,
+    is_given_up: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn backlog(&self) -> Backlog {
+        Backlog {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            entries: self.entries.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn add(&self, entries: &[LogEntry]) {
+        let bytes = entries.iter().map(LogEntry::cost).sum();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.entries.fetch_add(entries.len(), Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize, entries: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.entries.fetch_sub(entries, Ordering::Relaxed);
+    }
+
+    /// Do not write what still waits.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Release);
+    }
+}
+
+/// An entry that has its place and is to be written.
+#[derive(Debug)]
+struct Row {
+    asker: Asker,
+    key: i64,
+    entry: LogEntry,
+}
+
+/// How the writer is.
+#[derive(Debug)]
+enum State {
+    Running,
+    /// What waits is tried again at that time.
+    Stalled(Instant, Arc<LogError>),
+    Stopped(Arc<LogError>),
+}
+
+/// The state of the thread. `F` takes the replies.
+pub(super) struct Writer<F> {
+    connection: Connection,
+    path: PathBuf,
+    config: LogConfig,
+    shared: Arc<Shared>,
+    replies: F,
+    lives: Lives,
+    upkeep: Upkeep,
+    batch: Vec<Row>,
+    batch_bytes: usize,
+    /// Lives whose rows are to be written with the batch.
+    touched: BTreeSet<i64>,
+    questions: Vec<(Asker, LogRequest)>,
+    /// Everybody who ever appended.
+    askers: BTreeSet<Asker>,
+    state: State,
+    wal_pages: Arc<AtomicUsize>,
+}
+
+impl<F: Fn(Asker, LogReply)> Writer<F> {
+    pub(super) fn new(
+        mut connection: Connection,
+        config: LogConfig,
+        shared: Arc<Shared>,
+        replies: F,
+    ) -> Result<Self, LogError> {
+        let path = database::path_in(&config.data);
+        let failed = |error| database::open_error(&path, &error);
+        let lives = Lives::load(&connection).map_err(failed)?;
+        let wal_pages = Arc::new(AtomicUsize::new(0));
+        let pages_told = Arc::clone(&wal_pages);
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+            pages_told.store(usize::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(hook)).map_err(failed)?;
+        Ok(Self {
+            upkeep: Upkeep::new(&config, &lives),
+            connection,
+            path,
+            config,
+            shared,
+            replies,
+            lives,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            touched: BTreeSet::new(),
+            questions: Vec::new(),
+            askers: BTreeSet::new(),
+            state: State::Running,
+            wal_pages,
+        })
+    }
+
+    /// Works until the queue is empty and has no sender left.
+    pub(super) fn run(mut self, requests: &Receiver<(Asker, LogRequest)>) {
+        let mut is_open = true;
+        while is_open {
+            is_open = self.gather(requests);
+            if self.shared.is_given_up.load(Ordering::Acquire) {
+                break;
+            }
+            if !self.touched.is_empty() && !matches!(self.state, State::Stopped(_)) {
+                self.commit();
+            }
+            self.answer();
+        }
+        let count = self.shared.backlog().entries;
+        if count > 0 {
+            let path = self.path.display();
+            tracing::error!(count, %path, "the last entries of the log are lost");
+        }
+    }
+
+    /// Waits for something to do, and takes what there is. False if nothing can come any more.
+    fn gather(&mut self, requests: &Receiver<(Asker, LogRequest)>) -> bool {
+        if let State::Stalled(until, _) = self.state {
+            return self.hold_out(until, requests);
+        }
+        let first = if matches!(self.state, State::Running) && self.upkeep.is_due() {
+            match requests.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    self.keep_up();
+                    return true;
+                }
+                first => first.ok(),
+            }
+        } else {
+            requests.recv().ok()
+        };
+        let Some(first) = first else {
+            return false;
+        };
+        self.take(first);
+        while self.batch_bytes < LOG_BATCH_BYTES_MAX {
+            match requests.try_recv() {
+                Ok(request) => self.take(request),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Waits until it is time for another try; questions are answered all the while.
+    fn hold_out(&mut self, until: Instant, requests: &Receiver<(Asker, LogRequest)>) -> bool {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match requests.recv_timeout(left) {
+                Ok(request) => {
+                    self.take(request);
+                    self.answer();
+                }
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn take(&mut self, (asker, request): (Asker, LogRequest)) {
+        match request {
+            LogRequest::Append(entries) => self.append(asker, entries),
+            LogRequest::Retain { now_ms } => self.upkeep.retain(now_ms, &self.lives),
+            LogRequest::SetRoom {
+                room,
+                epoch,
+                topic,
+                kept,
+            } => match self.lives.begin(&room, epoch) {
+                Some(id) => {
+                    self.lives.describe(id, topic, kept);
+                    self.touched.insert(id);
+                }
+                None => tracing::error!(%room, epoch, "a room can't go back to an old epoch"),
+            },
+            question => self.questions.push((asker, question)),
+        }
+    }
+
+    fn append(&mut self, asker: Asker, entries: Vec<LogEntry>) {
+        let is_new = self.askers.insert(asker);
+        match &self.state {
+            State::Stopped(error) => {
+                let bytes = entries.iter().map(LogEntry::cost).sum();
+                self.shared.remove(bytes, entries.len());
+                let error = Arc::clone(error);
+                return (self.replies)(asker, LogReply::Stopped { error });
+            }
+            State::Stalled(_, error) if is_new => {
+                let error = Arc::clone(error);
+                (self.replies)(asker, LogReply::Stalled { error });
+            }
+            _ => {}
+        }
+        let mut is_refused = false;
+        for entry in entries {
+            let bytes = entry.cost();
+            if is_refused {
+                self.shared.remove(bytes, 1);
+                continue;
+            }
+            match self.lives.accept(&entry) {
+                Ok(key) => {
+                    self.batch_bytes += bytes;
+                    // Entries come in runs of one room.
+                    if self.batch.last().map(|row| row::life_of(row.key)) != Some(row::life_of(key))
+                    {
+                        self.touched.insert(row::life_of(key));
+                    }
+                    self.batch.push(Row { asker, key, entry });
+                }
+                Err(error) => {
+                    is_refused = true;
+                    self.shared.remove(bytes, 1);
+                    let (room, seq) = (entry.room, entry.seq);
+                    tracing::error!(%error, "an entry is not in the log");
+                    (self.replies)(asker, LogReply::Refused { room, seq, error });
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        if let Err(error) = self.write() {
+            return self.fail(&error);
+        }
+        let was_stalled = matches!(self.state, State::Stalled(..));
+        self.state = State::Running;
+        self.shared.remove(self.batch_bytes, self.batch.len());
+        self.tell_durable();
+        if was_stalled {
+            tracing::info!(path = %self.path.display(), "the log is written again");
+            self.tell_all(|| LogReply::Resumed);
+        }
+        self.batch.clear();
+        self.batch_bytes = 0;
+        let touched = std::mem::take(&mut self.touched);
+        for id in touched {
+            self.upkeep.note(id, &self.lives);
+        }
+        while self.upkeep.is_overdue(&self.lives) && matches!(self.state, State::Running) {
+            self.keep_up();
+        }
+        self.checkpoint();
+    }
+
+    /// One transaction, and its one `fsync(2)`.
+    fn write(&mut self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert = transaction.prepare_cached(row::INSERT)?;
+            for Row { key, entry, .. } in &self.batch {
+                row::insert(&mut insert, *key, entry)?;
+            }
+            let mut write = transaction.prepare_cached(lives::WRITE)?;
+            for id in &self.touched {
+                if let Some(life) = self.lives.get(*id) {
+                    lives::write(&mut write, *id, life)?;
+                }
+            }
+        }
+        transaction.commit()
+    }
+
+    fn tell_durable(&self) {
+        let mut marks: BTreeMap<(Asker, i64), u64> = BTreeMap::new();
+        let mut rows = self.batch.iter().peekable();
+        while let Some(row) = rows.next() {
+            let place = (row.asker, row::life_of(row.key));
+            let next = rows.peek().map(|next| (next.asker, row::life_of(next.key)));
+            // Entries come in runs of one room: only the last of each counts.
+            if next != Some(place) {
+                marks.insert(place, row.entry.seq);
+            }
+        }
+        let mut told: BTreeMap<Asker, Vec<Watermark>> = BTreeMap::new();
+        for ((asker, id), seq) in marks {
+            if let Some(life) = self.lives.get(id) {
+                let (room, epoch) = (Arc::clone(&life.name), life.epoch);
+                let mark = Watermark { room, epoch, seq };
+                told.entry(asker).or_default().push(mark);
+            }
+        }
+        for (asker, marks) in told {
+            (self.replies)(asker, LogReply::Durable(marks));
+        }
+    }
+
+    fn tell_all(&self, reply: impl Fn() -> LogReply) {
+        for asker in &self.askers {
+            (self.replies)(*asker, reply());
+        }
+    }
+
+    fn fail(&mut self, error: &rusqlite::Error) {
+        match database::fault(&self.path, error) {
+            Fault::Passing(error) => {
+                let retry = Instant::now() + self.config.retry;
+                let error = match &self.state {
+                    State::Stalled(_, error) => Arc::clone(error),
+                    _ => {
+                        let error = Arc::new(error);
+                        tracing::error!(%error, "nothing is logged until that is mended");
+                        self.tell_all(|| LogReply::Stalled {
+                            error: Arc::clone(&error),
+                        });
+                        error
+                    }
+                };
+                self.state = State::Stalled(retry, error);
+            }
+            Fault::Final(error) => self.stop(error),
+        }
+    }
+
+    /// Nothing is written from now on, not even when the database is closed.
+    fn stop(&mut self, error: LogError) {
+        let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if let Err(error) = self.connection.set_db_config(config, true) {
+            tracing::error!(%error, "can't keep the log from being written when it is closed");
+        }
+        tracing::error!(%error, "nothing is logged any more");
+        let error = Arc::new(error);
+        self.tell_all(|| LogReply::Stopped {
+            error: Arc::clone(&error),
+        });
+        self.shared.remove(self.batch_bytes, self.batch.len());
+        self.batch.clear();
+        self.batch_bytes = 0;
+        self.touched.clear();
+        self.state = State::Stopped(error);
+    }
+
+    /// Moves what is committed from the write-ahead log into the database, where that pays.
+    fn checkpoint(&mut self) {
+        if self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES
+            || !matches!(self.state, State::Running)
+        {
+            return;
+        }
+        self.wal_pages.store(0, Ordering::Relaxed);
+        let full = self.connection.pragma_update(None, "synchronous", "FULL");
+        let moved = full.and_then(|()| {
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        });
+        if let Err(error) = moved {
+            self.put_off("move into place what was logged", &error);
+        }
+    }
+
+    fn keep_up(&mut self) {
+        if let Err(error) = self.upkeep.step(&mut self.connection, &mut self.lives) {
+            self.upkeep.rest();
+            self.put_off("tidy up the log", &error);
+        }
+        self.checkpoint();
+    }
+
+    /// What failed beside the entries can wait, unless the disk lost something.
+    fn put_off(&mut self, what: &'static str, error: &rusqlite::Error) {
+        match database::fault(&self.path, error) {
+            Fault::Passing(error) => tracing::warn!(%error, "can't {what}"),
+            Fault::Final(error) => self.stop(error),
+        }
+    }
+
+    fn answer(&mut self) {
+        for (asker, question) in std::mem::take(&mut self.questions) {
+            let reply = match question {
+                LogRequest::Room { id, room } => match self.room(&room) {
+                    Ok(room) => LogReply::Room { id, room },
+                    Err(error) => LogReply::ReadFailed {
+                        id,
+                        error: database::read_error(&self.path, &error),
+                    },
+                },
+                LogRequest::Rooms { id } => LogReply::Rooms {
+                    id,
+                    rooms: self.lives.states(),
+                },
+                _ => continue,
+            };
+            (self.replies)(asker, reply);
+        }
+    }
+
+    /// A room as it will be when all that was appended is written.
+    fn room(&self, room: &str) -> rusqlite::Result<Option<(super::RoomState, RecentIds)>> {
+        let Some((life_id, life)) = self.lives.current(room) else {
+            return Ok(None);
+        };
+        let mut ids = RecentIds::default();
+        let oldest = life.last_seq.saturating_sub(CLIENT_IDS_WINDOW - 1);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, client_id FROM entries
+             WHERE id BETWEEN ? AND ? AND client_id IS NOT NULL ORDER BY id",
+        )?;
+        let range = [row::key(life_id, oldest), row::key(life_id, life.last_seq)];
+        let mut rows = statement.query(range)?;
+        while let Some(found) = rows.next()? {
+            let id: Box<str> = found.get(1)?;
+            ids.add(&id, row::seq_of(found.get(0)?));
+        }
+        for Row { key, entry, .. } in &self.batch {
+            if let (true, Some(id)) = (row::life_of(*key) == life_id, &entry.client_id) {
+                ids.add(id, entry.seq);
+            }
+        }
+        Ok(Some((life.state(), ids)))
+    }
+}
+
+impl<F> std::fmt::Debug for Writer<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("path", &self.path)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
