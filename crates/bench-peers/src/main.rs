@@ -1,5 +1,5 @@
-//! The echo servers and rooms that `switchboard bench` measures ours against, in a program of their own so
-//! that the one that is shipped carries none of them: `switchboard-bench-peers MODE`.
+//! The echo servers and rooms that `switchboard bench` measures ours against, in a program of their
+//! own so that the one that is shipped carries none of them: `switchboard-bench-peers MODE`.
 //!
 //! Each listens on a free port of 127.0.0.1, says so on standard error as `switchboard listen`
 //! does, and runs until it is killed. All of them switch Nagle's algorithm off, as ours does.

@@ -1,5 +1,5 @@
-//! Measuring side by side, in one run: echo servers and hubs against each other, and the selectors of
-//! `berkeley` against each other.
+//! Measuring side by side, in one run: echo servers and hubs against each other, and the selectors
+//! of `berkeley` against each other.
 //!
 //! - [`echo`]: our echo server on each back end beside the barest epoll loop, tokio and mio, in
 //!   processes of their own, under the same load.

@@ -132,8 +132,8 @@ pub const CLIENT_IDS_WINDOW: u64 = 65_536;
 /// The longest client message id in bytes: twice what a UUID has.
 pub const CLIENT_ID_BYTES_MAX: usize = 72;
 
-/// The longest line of an export that is read, in bytes: the largest message, each byte written as an
-/// escape, and room for the rest.
+/// The longest line of an export that is read, in bytes: the largest message, each byte written
+/// as an escape, and room for the rest.
 pub const EXPORT_LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Words of one search at most; what is behind is not looked for.

@@ -91,7 +91,8 @@ impl LogConfig {
 /// ```
 /// use std::sync::mpsc;
 /// use switchboard_hub::log::{
-///     Asker, Journal, Log, LogConfig, LogEntry, LogKind, LogReader, LogReply, LogRequest, PageFrom,
+///     Asker, Journal, Log, LogConfig, LogEntry, LogKind, LogReader, LogReply, LogRequest,
+///     PageFrom,
 /// };
 ///
 /// let data = tempfile::tempdir()?;
@@ -142,8 +143,8 @@ struct Reads {
 impl Log {
     /// Opens the log of a data folder, or begins one, and starts its threads.
     ///
-    /// `replies` is called on the log's threads, and for [`LogError::Busy`] on the asker's, and must
-    /// neither block nor own the log.
+    /// `replies` is called on the log's threads, and for [`LogError::Busy`] on the asker's, and
+    /// must neither block nor own the log.
     ///
     /// # Errors
     ///

@@ -219,7 +219,7 @@ pub(super) enum Fault {
 
 /// Tells a fault that may go by from one that must not be tried again.
 ///
-/// After a failed `fsync(2)` the kernel has dropped what it could not write, and the next `fsync(2)`
+/// After a failed `fsync(2)` the kernel has dropped what it could not write, and the next one
 /// succeeds all the same. A failed write is told for what it is, and what failed is written anew.
 pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
     use Fault::{Final, Passing};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 /// Everything of one entry that outlives the process.
 ///
-/// `room`, `epoch` and `seq` together name it for ever: numbers of a room and epoch begin at 1, have
-/// no gaps, and are never given twice.
+/// `room`, `epoch` and `seq` together name it for ever: numbers of a room and epoch begin at 1,
+/// have no gaps, and are never given twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// The room's canonical name.

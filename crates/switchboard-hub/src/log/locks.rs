@@ -57,8 +57,8 @@ pub(super) fn take(data: &Path) -> Result<File, LogError> {
 
 /// The other processes that hold a lock on the database to write it, by `/proc/locks` (proc(5)).
 ///
-/// Asking the kernel by fcntl(2) needs the file open, and closing it again would let go of the locks
-/// that this process has on it.
+/// Asking the kernel by fcntl(2) needs the file open, and closing it again would let go of the
+/// locks that this process has on it.
 pub(super) fn holders(path: &Path) -> Vec<Holder> {
     let mut shared = path.as_os_str().to_owned();
     shared.push("-shm");

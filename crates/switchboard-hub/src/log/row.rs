@@ -115,7 +115,8 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// The entry of a row with [`COLUMNS`]; `None` if its checksum says that it is not what was written.
+/// The entry of a row with [`COLUMNS`]; `None` if its checksum says that it is not what was
+/// written.
 pub(super) fn read(
     row: &Row<'_>,
     room: &Arc<str>,

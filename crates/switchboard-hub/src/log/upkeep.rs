@@ -114,8 +114,8 @@ impl Upkeep {
         connection: &mut Connection,
         lives: &mut Lives,
     ) -> rusqlite::Result<()> {
-        // Nothing here is promised to anybody, so it need not be synced: the order of the write-ahead
-        // log keeps it whole, and the next entry's sync takes it along.
+        // Nothing here is promised to anybody, so it need not be synced: the order of the
+        // write-ahead log keeps it whole, and the next entry's sync takes it along.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         match self.trims.first().copied() {
             Some(id) => self.trim(id, connection, lives),

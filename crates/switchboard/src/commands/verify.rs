@@ -44,7 +44,7 @@ impl Args {
         };
         let (rooms, entries, files) = (report.rooms, report.entries, report.files);
         text.push_str(&format!(
-            "{verdict}: {entries} entries in {rooms} rooms, {files} files\n"
+            "{verdict}: rooms {rooms}, entries {entries}, files {files}\n"
         ));
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())
