@@ -4,7 +4,7 @@ use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use switchboard_hub::log::ExportError;
-use switchboard_hub::room::LOBBY;
+use switchboard_wire::name::LOBBY;
 
 use super::history::{explain, open};
 use crate::terminal::OutputError;

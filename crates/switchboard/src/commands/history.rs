@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use switchboard_hub::limits::LOG_PAGE_ENTRIES_MAX;
 use switchboard_hub::log::{LogEntry, LogError, LogKind, LogReader, PageFrom, entry_to_json};
-use switchboard_hub::room::LOBBY;
 use switchboard_wire::clean;
+use switchboard_wire::name::LOBBY;
 
 use crate::clock;
 use crate::terminal::{OutputError, tell, with_hint};
