@@ -323,3 +323,91 @@ impl Entry {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::path::Path;
+
+    use super::super::{Crew, hubs};
+    use super::{FanoutOptions, FanoutReport, Load, Machine, Run};
+
+    const LOAD: Load = Load::FlatOut(Crew {
+        speakers: 1,
+        members: 10,
+    });
+
+    fn report() -> FanoutReport {
+        let (found, _) = hubs(Path::new("/nonexistent"), Some(Path::new("/nonexistent")));
+        let wanted = found
+            .into_iter()
+            .filter(|hub| ["ours-epoll", "bare"].contains(&&*hub.name));
+        let options = FanoutOptions {
+            flat_out: Vec::new(),
+            paced: Vec::new(),
+            pace_per_s: 1,
+            churn: false,
+            silent: 0,
+            bytes: 128,
+            window: 256,
+            length: Duration::from_secs(1),
+            rounds: 3,
+            hubs: wanted.collect(),
+        };
+        FanoutReport::new(&options, Machine::look(), None, &[LOAD])
+    }
+
+    fn run(per_s: f64, cpu_ns_each: f64, lost: u64) -> Run {
+        Run {
+            per_s,
+            cpu_ns_each,
+            p50_us: 1.0,
+            p99_us: 2.0,
+            peak_bytes: 1 << 20,
+            lost,
+            reordered: 0,
+            of: 1000,
+            server_waited_share: 0.0,
+            load_cpu_share: 0.99,
+        }
+    }
+
+    #[test]
+    fn ratios_are_the_medians_of_those_within_each_round() {
+        let mut report = report();
+        // The machine was twice as fast in the second round.
+        for speed in [1.0, 2.0, 1.0] {
+            report.add(LOAD, "bare", Ok(run(10.0 * speed, 50.0 / speed, 0)));
+            report.add(LOAD, "ours-epoll", Ok(run(8.0 * speed, 60.0 / speed, 0)));
+        }
+        report.finish();
+        let ours = report
+            .entries
+            .iter()
+            .find(|entry| entry.hub == "ours-epoll");
+        let found = ours.unwrap().ratios["bare"];
+        let (per_s, cpu) = (found.per_s.unwrap(), found.cpu_each.unwrap());
+        assert!((per_s.max - 0.8).abs() < 1e-9 && (per_s.min - 0.8).abs() < 1e-9);
+        assert!((cpu.median - 1.2).abs() < 1e-9);
+        assert_eq!(report.deliveries(), 6000);
+        assert!(report.failures.is_empty());
+        let tables = report.tables();
+        let titles: Vec<&str> = tables.iter().map(|table| &*table.title).collect();
+        let first = "Server CPU of a delivery, as a ratio to bare";
+        assert_eq!(titles[..2], [first, "Deliveries per second"]);
+        let row = ["1 → 10", "8.00 c", "10.0 c"].map(str::to_owned);
+        assert_eq!(tables[1].rows, [row.to_vec()]);
+    }
+
+    #[test]
+    fn what_was_lost_is_a_failure() {
+        let mut report = report();
+        report.add(LOAD, "bare", Ok(run(10.0, 50.0, 3)));
+        report.add(LOAD, "bare", Ok(run(10.0, 50.0, 0)));
+        report.finish();
+        assert_eq!(
+            report.failures,
+            ["1 → 10: bare: lost 3 and reordered 0 of 2000"]
+        );
+    }
+}

@@ -172,52 +172,61 @@ fn idle_tells_what_silence_costs() {
     }
 }
 
+/// The hubs that can be had here.
+fn hubs() -> Vec<String> {
+    let told = run(&["bench", "fanout", "--hubs", "nobody"]);
+    let (_, names) = told.err.split_once("here, only ").unwrap();
+    let names = names.lines().next().unwrap();
+    for name in ["bare", "redis", "nats", "inspircd", "mosquitto"] {
+        if !names.contains(name) {
+            println!("skipped: {name}: it is not here");
+        }
+    }
+    names.split(", ").map(str::to_owned).collect()
+}
+
 #[test]
-fn fanout_measures_every_hub_and_loses_nothing() {
-    let arguments = ["--flat", "2:5", "--paced", "1:4", "--pace", "2000"];
-    let arguments = [&arguments[..], &["--silent", "30", "--rounds", "1"]].concat();
-    let small = ["bench", "fanout", "--seconds", "0.2", "--json"];
-    let report = json(&[&small[..], &arguments].concat());
-    let hubs = report["hubs"].as_array().unwrap();
-    let names: Vec<&str> = hubs.iter().map(|hub| hub[0].as_str().unwrap()).collect();
-    assert!(names.starts_with(&["ours-epoll"]), "{names:?}");
-    for note in report["notes"].as_array().unwrap() {
-        if note.to_string().contains("to compare with them") || note.to_string().contains("bare") {
-            println!("skipped: {note}");
+fn fanout_loses_nothing_of_what_any_hub_tells() {
+    for hub in hubs() {
+        // It lets in once a second.
+        let is_slow = hub == "inspircd";
+        let parts = if is_slow {
+            "flat"
+        } else {
+            "flat,paced,churn,silent"
+        };
+        let small = [
+            "bench",
+            "fanout",
+            "--seconds",
+            "0.1",
+            "--rounds",
+            "1",
+            "--json",
+        ];
+        let of = [
+            "--flat", "2:5", "--paced", "1:4", "--pace", "2000", "--silent", "30",
+        ];
+        let this = ["--hubs", &hub, "--parts", parts];
+        let report = json(&[&small[..], &of, &this].concat());
+        assert_eq!(report["failures"].as_array().unwrap().len(), 0);
+        let entries = report["entries"].as_array().unwrap();
+        assert_eq!(entries.len(), if is_slow { 1 } else { 3 });
+        for entry in entries {
+            for figure in ["per_s", "cpu_ns_each", "p50_us", "p99_us", "peak_bytes"] {
+                assert!(number(&entry[figure]["median"]) > 0.0, "{figure}: {entry}");
+            }
+            assert_eq!(
+                (&entry["lost"], &entry["reordered"]),
+                (&0.into(), &0.into())
+            );
+            assert!(number(&entry["of"]) > 0.0, "{entry}");
+        }
+        for found in report["silence"].as_array().unwrap() {
+            assert_eq!(found["members"], 30);
+            assert!(number(&found["join_cpu_s"]) > 0.0, "{found}");
         }
     }
-    let entries = report["entries"].as_array().unwrap();
-    assert_eq!(entries.len(), 3 * names.len());
-    for entry in entries {
-        let is_left_out = entry["load"] == "churn" && entry["hub"] == "inspircd";
-        assert_eq!(
-            entry["runs"].as_array().unwrap().is_empty(),
-            is_left_out,
-            "{entry}"
-        );
-        if is_left_out {
-            continue;
-        }
-        for figure in ["per_s", "cpu_ns_each", "p50_us", "p99_us", "peak_bytes"] {
-            assert!(number(&entry[figure]["median"]) > 0.0, "{figure}: {entry}");
-        }
-        assert_eq!(
-            (entry["lost"].as_u64(), entry["reordered"].as_u64()),
-            (Some(0), Some(0))
-        );
-        assert!(entry["of"].as_u64().unwrap() > 0, "{entry}");
-        if names.contains(&"redis") {
-            let ratio = &entry["ratios"]["redis"]["cpu_each"]["median"];
-            assert!(number(ratio) > 0.0, "{entry}");
-        }
-    }
-    let silence = report["silence"].as_array().unwrap();
-    assert_eq!(silence.len(), names.len());
-    for found in silence {
-        assert_eq!(found["members"], 30);
-        assert!(number(&found["join_cpu_s"]) > 0.0, "{found}");
-    }
-    assert_eq!(report["failures"].as_array().unwrap().len(), 0);
 }
 
 #[test]
