@@ -179,7 +179,7 @@ fn hubs() -> Vec<String> {
     let names = names.lines().next().unwrap();
     for name in ["bare", "redis", "nats", "inspircd", "mosquitto"] {
         if !names.contains(name) {
-            println!("skipped: {name}: it is not here");
+            eprintln!("skipped: {name}: it is not here");
         }
     }
     names.split(", ").map(str::to_owned).collect()
