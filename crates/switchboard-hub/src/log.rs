@@ -34,7 +34,6 @@ mod upkeep;
 mod verify;
 mod writer;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +46,7 @@ pub use self::error::{Holder, LogError};
 pub use self::journal::{
     Asker, Backlog, Journal, LogReply, LogRequest, Page, PageFrom, RoomState, Search, Watermark,
 };
+use self::locks::Lock;
 pub use self::reader::LogReader;
 pub use self::recent::RecentIds;
 pub use self::transfer::{ExportError, Imported, entry_to_json, import};
@@ -130,7 +130,7 @@ pub struct Log {
     shared: Arc<Shared>,
     replies: Arc<dyn Fn(Asker, LogReply) + Send + Sync>,
     /// Held until the threads are gone.
-    lock: File,
+    _lock: Lock,
 }
 
 /// The queue of a thread that reads.
@@ -183,7 +183,7 @@ impl Log {
             threads: Vec::new(),
             shared,
             replies,
-            lock,
+            _lock: lock,
         };
         let (queue, requests) = mpsc::channel();
         log.spawn("log", &data, move || writer.run(&requests))?;
@@ -286,9 +286,6 @@ impl Drop for Log {
             if thread.join().is_err() {
                 tracing::error!("a thread of the log panicked");
             }
-        }
-        if let Err(error) = self.lock.unlock() {
-            tracing::warn!(%error, "can't unlock the log");
         }
     }
 }

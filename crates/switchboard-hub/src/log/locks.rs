@@ -13,9 +13,22 @@ use super::{Holder, LogError, database};
 /// Bytes read of a lock file at most: a process number and a line end.
 const LOCK_BYTES_MAX: u64 = 32;
 
+/// `DATA/log.lock`, held until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that another thread has just forked.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "can't unlock the log");
+        }
+    }
+}
+
 /// Takes `DATA/log.lock`, which makes this process the only one that numbers entries here. The
 /// database's own lock is held for one commit at a time.
-pub(super) fn take(data: &Path) -> Result<File, LogError> {
+pub(super) fn take(data: &Path) -> Result<Lock, LogError> {
     let path = data.join("log.lock");
     let failed = |error: std::io::Error| LogError::Io {
         action: "lock",
@@ -52,7 +65,7 @@ pub(super) fn take(data: &Path) -> Result<File, LogError> {
     {
         tracing::warn!(path = %path.display(), %error, "can't write the process number");
     }
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// The other processes that hold a lock on the database to write it, by `/proc/locks` (proc(5)).
