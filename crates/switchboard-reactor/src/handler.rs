@@ -4,6 +4,7 @@ use core::fmt;
 
 use berkeley::{Addr, Error, Socket};
 
+use crate::feed::FeedId;
 use crate::reactor::Reactor;
 use crate::slots::Token;
 
@@ -15,6 +16,10 @@ pub enum Closed {
     Failed(Error),
     /// It was finished: everything was written, and the peer has closed.
     Finished,
+    /// It had fallen behind its feed.
+    Behind,
+    /// Its peer took nothing for longer than [`Reactor::limit_stalls`] allows.
+    Stalled,
     /// It was being finished, and the peer did not take the rest or did not close in time.
     TimedOut,
 }
@@ -82,8 +87,21 @@ pub trait Handler {
     ) {
     }
 
-    /// All that was sent to a connection has been written.
+    /// All that was sent to a connection has been written. To one that reads a feed it may be told
+    /// when nothing was sent otherwise.
     fn drained(&mut self, _reactor: &mut Reactor, _source: Token) {}
+
+    /// A connection has fallen behind its feed: the entry `next`, which it should get, has left. It
+    /// reads no feed now. The handler may send it what it has missed, from wherever that is, and
+    /// subscribe it again; if it does not do this itself, the connection is closed with a reset.
+    fn behind(&mut self, reactor: &mut Reactor, source: Token, _feed: FeedId, _next: u64) {
+        reactor.reset(source);
+        self.closed(reactor, source, Closed::Behind);
+    }
+
+    /// Everything that came in this turn has been told, and the timers that are due. What is sent
+    /// and appended here goes out with the rest.
+    fn turn_ended(&mut self, _reactor: &mut Reactor) {}
 
     /// A timer that was set with [`Reactor::set_timer`] is due.
     fn timer(&mut self, _reactor: &mut Reactor, _tag: u64) {}

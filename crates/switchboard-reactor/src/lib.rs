@@ -14,11 +14,13 @@
 //!   connection. Outboxes are bounded; a full one is the handler's to judge.
 //! - An idle connection costs nothing: no work, no timer unless the handler sets one, and no memory
 //!   but its place in a table.
+//! - What many get alike is appended once to a feed, of which each of them has its place.
 //! - A message costs no allocation: outboxes have their places in a pool that all share.
 //!
 //! It knows nothing of protocols and rooms.
 #![forbid(unsafe_code)]
 
+mod feed;
 mod handler;
 mod mailbox;
 mod pieces;
@@ -27,6 +29,7 @@ mod slots;
 mod timers;
 mod token_map;
 
+pub use feed::{Behind, FEED_BYTES_MIN, FEED_BYTES_PER_WRITE, FEED_SILENCE, FeedId, FeedLimits};
 pub use handler::{Closed, Handler, SendError};
 pub use mailbox::{Receiver, Sender, Values};
 pub use reactor::{

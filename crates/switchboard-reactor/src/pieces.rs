@@ -90,6 +90,17 @@ impl Pool {
         self.chunk.split().freeze()
     }
 
+    /// The same of bytes that lie in two places.
+    pub(crate) fn copy_both(&mut self, [first, second]: [&[u8]; 2]) -> Bytes {
+        if second.is_empty() {
+            return self.copy(first);
+        }
+        let mut both = BytesMut::with_capacity(first.len() + second.len());
+        both.extend_from_slice(first);
+        both.extend_from_slice(second);
+        both.freeze()
+    }
+
     fn piece(&self, place: u32) -> Option<(&Piece, u32)> {
         let place = self.places.get(place as usize)?;
         Some((place.piece.as_ref()?, place.next))

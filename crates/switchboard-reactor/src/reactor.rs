@@ -2,6 +2,7 @@
 
 mod completion;
 mod driver;
+mod feeds;
 mod readiness;
 mod turn;
 mod write;
@@ -16,6 +17,7 @@ use berkeley::selector::Backend;
 use berkeley::{Addr, Error, Mode, MsgFlags, Result, Socket, Waker, opt};
 use bytes::Bytes;
 
+use crate::feed::Feeds;
 use crate::handler::SendError;
 use crate::mailbox::{Receiver, Sender, mailbox};
 use crate::pieces::{PIECE_BYTES, Piece, Pool};
@@ -59,6 +61,9 @@ pub struct Reactor {
     waker: Waker,
     /// What waits to be written to connections.
     pool: Pool,
+    feeds: Feeds,
+    /// How long a peer may take nothing of what waits for it.
+    stall_limit: Option<Duration>,
     /// Connections with something to write.
     dirty: Vec<Token>,
     /// Connections that were sent a part of what the handler is looking at.
@@ -102,6 +107,8 @@ impl Reactor {
             finishing: HashMap::new(),
             waker,
             pool: Pool::new(),
+            feeds: Feeds::new(),
+            stall_limit: None,
             dirty: Vec::new(),
             borrowers: Vec::new(),
             shown: Shown {
@@ -451,11 +458,12 @@ impl Reactor {
         }
     }
 
-    /// Ends a connection in good order: what was sent is written, then our side is ended, then
-    /// what the peer still sends is thrown away until it closes too; all that for at most
-    /// `limit` (without one if the clock cannot count so far). [`crate::Handler::closed`] tells
-    /// how it went. Throwing away matters: closing with unread bytes makes the kernel reset the
-    /// connection, which can cost the peer what it has not read yet.
+    /// Ends a connection in good order: what was sent is written, with what its feed has for it by
+    /// now as far as the outbox has room for that, then our side is ended, then what the peer still
+    /// sends is thrown away until it closes too; all that for at most `limit` (without one if the
+    /// clock cannot count so far). [`crate::Handler::closed`] tells how it went. Throwing away
+    /// matters: closing with unread bytes makes the kernel reset the connection, which can cost the
+    /// peer what it has not read yet.
     pub fn finish(&mut self, token: Token, limit: Duration) {
         let Some(stream) = self.slots.stream_mut(token) else {
             return;
@@ -463,6 +471,10 @@ impl Reactor {
         if stream.is_finishing() {
             return;
         }
+        self.take_out(token);
+        let Some(stream) = self.slots.stream_mut(token) else {
+            return;
+        };
         stream.stage = Stage::Finishing;
         if let Some(end) = Instant::now().checked_add(limit) {
             let timer = self.timers.set(end, Due::Finish(token));
@@ -515,6 +527,7 @@ impl Reactor {
         }
         if let SourceKind::Stream(stream) = &mut source.kind {
             stream.outbox.clear(&mut self.pool);
+            self.feeds.unsubscribe(token);
             if stream.is_finishing()
                 && let Some(timer) = self.finishing.remove(&token)
             {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use berkeley::selector::{Interest, Key};
 use berkeley::{Kind, Socket};
 
+use crate::feed::FeedId;
 use crate::pieces::Outbox;
 
 /// How often a place is used at most. With it a token fits into the 56 bits that a ring has for it.
@@ -15,6 +16,10 @@ const GENERATION_MAX: u32 = (1 << 24) - 1;
 pub struct Token(u64);
 
 impl Token {
+    /// Two that no source has: whose nothing is, and who gets everything.
+    pub(crate) const NOBODY: Self = Self(u64::MAX);
+    pub(crate) const ANYBODY: Self = Self(u64::MAX - 1);
+
     /// The place of the source, which others have had before it and will have after it.
     #[inline]
     pub(crate) const fn place(self) -> usize {
@@ -152,6 +157,8 @@ pub(crate) struct Stream {
     pub(crate) dirty: bool,
     /// The peer has ended its side.
     pub(crate) ended: bool,
+    /// How often it was found that the peer takes nothing, and one; zero while nobody looks.
+    pub(crate) stall: u8,
     pub(crate) stage: Stage,
 }
 
@@ -174,6 +181,7 @@ impl Stream {
             blocked: false,
             dirty: false,
             ended: false,
+            stall: 0,
             stage: Stage::Open,
         }
     }
@@ -187,6 +195,12 @@ impl Stream {
     #[inline]
     pub(crate) fn is_finishing(&self) -> bool {
         self.stage != Stage::Open
+    }
+
+    /// Notes that the peer has taken something.
+    #[inline]
+    pub(crate) fn took(&mut self) {
+        self.stall = self.stall.min(1);
     }
 
     /// True if bytes that are sent now have nothing to wait for.
@@ -336,6 +350,10 @@ pub(crate) enum Due {
     Accept(Token),
     /// A finishing connection has had its time.
     Finish(Token),
+    /// A connection that had to wait for its peer is to be looked at.
+    Stall(Token),
+    /// A feed is to be looked at that may have fallen silent.
+    Silence(FeedId),
 }
 
 #[cfg(test)]

@@ -315,9 +315,18 @@ impl Completion {
         self.broken.push((token, error));
     }
 
+    pub(super) const fn is_batch(&self) -> bool {
+        self.is_batch
+    }
+
     /// Whether so many bytes that are shown are to be copied and handed over.
     pub(super) const fn sends(&self, len: usize) -> bool {
         self.is_batch && len <= COPY_BYTES_MAX
+    }
+
+    /// Whether so many bytes that many get are to be copied and handed over.
+    pub(super) const fn copies(len: usize) -> bool {
+        len <= COPY_BYTES_MAX
     }
 
     /// Tells the kernel what was prepared, without waiting.
@@ -553,6 +562,7 @@ impl Reactor {
         stream.outbox.discount(flight.counted);
         match result {
             Ok(len) if len == flight.len => {
+                stream.took();
                 if stream.outbox.is_empty() {
                     self.flushed(handler, token);
                 } else {
@@ -614,16 +624,28 @@ impl Reactor {
 
     /// Hands over what waits for a connection.
     pub(super) fn hand_over<H: Handler>(&mut self, handler: &mut H, token: Token) {
-        let (Some(stream), Some(driver)) = (self.slots.stream_mut(token), self.driver.completion())
-        else {
+        let Some(stream) = self.slots.stream_mut(token) else {
             return;
         };
         if stream.blocked {
             return;
         }
+        if stream.outbox.has_pieces() {
+            self.depart(token);
+        } else {
+            self.flushed(handler, token);
+        }
+    }
+
+    /// The same where something waits, and nothing is under way.
+    pub(super) fn depart(&mut self, token: Token) {
+        let (Some(stream), Some(driver)) = (self.slots.stream_mut(token), self.driver.completion())
+        else {
+            return;
+        };
         let most = WRITE_BYTES_PER_TURN_MAX;
         let Some((first, mut counted)) = stream.outbox.take(&mut self.pool, most) else {
-            return self.flushed(handler, token);
+            return;
         };
         let mut len = first.len();
         let key = token.key();

@@ -47,6 +47,14 @@ impl Driver {
         }
     }
 
+    /// True if there is enough to do in this turn for sends to be handed over together.
+    pub(super) const fn is_batch(&self) -> bool {
+        match self {
+            Self::Completion(driver) => driver.is_batch(),
+            Self::Readiness(_) => false,
+        }
+    }
+
     /// What it should wait for at a source.
     pub(super) fn wanted(&self, source: &Source) -> Option<Interest> {
         match self {

@@ -43,7 +43,9 @@ impl Reactor {
             Driver::Readiness(_) => self.wait_ready(handler, limit)?,
         }
         self.fire(handler);
+        handler.turn_ended(self);
         self.flush_all(handler);
+        self.flush_feeds(handler);
         if !self.failed.is_empty() {
             for (token, error) in core::mem::take(&mut self.failed) {
                 self.fail(handler, token, error);
@@ -54,7 +56,8 @@ impl Reactor {
 
     /// How long there may be nothing to do. The clock is read only where there is a timer.
     fn wait_limit(&mut self) -> Option<Duration> {
-        if !self.dirty.is_empty() || !self.failed.is_empty() || self.driver.is_busy(&self.slots) {
+        let is_done = self.dirty.is_empty() && self.failed.is_empty();
+        if !is_done || self.feeds.is_marked() || self.driver.is_busy(&self.slots) {
             return Some(Duration::ZERO);
         }
         let next = self.timers.next()?;
@@ -323,6 +326,8 @@ impl Reactor {
                         self.rewatch(token);
                     }
                 }
+                Due::Stall(token) => self.look_at_stall(handler, token),
+                Due::Silence(feed) => self.look_at_silence(feed),
                 Due::Finish(token) => {
                     let Some(stream) = self.slots.stream_mut(token) else {
                         continue;

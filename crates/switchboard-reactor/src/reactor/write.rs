@@ -116,6 +116,9 @@ impl Reactor {
                 let is_much = stream.outbox.bytes() > WRITE_BYTES_PER_TURN_MAX;
                 if completes && (is_batch || is_much || stream.blocked) {
                     self.hand_over(handler, token);
+                    if is_much {
+                        self.time_stall(token);
+                    }
                     continue;
                 }
                 let outcome = flush(stream, &mut self.pool, &[]);
@@ -147,7 +150,9 @@ impl Reactor {
     #[inline]
     pub(super) fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
         match self.slots.get(token) {
-            Some(source) if source.is_at_rest() => handler.drained(self, token),
+            Some(source) if source.is_at_rest() && !self.feeds.has_reader(token) => {
+                handler.drained(self, token);
+            }
             _ => self.flushed_in_part(handler, token),
         }
     }
@@ -164,7 +169,11 @@ impl Reactor {
         // Either the peer is slow, or it was enough for one turn: both go on when there is room.
         let is_left = !stream.outbox.is_empty();
         if is_left && !stream.has_records() && self.driver.completion().is_some() {
-            return self.hand_over(handler, token);
+            self.hand_over(handler, token);
+            return self.time_stall(token);
+        }
+        if !is_left && stream.stage == Stage::Open && self.feeds.has_reader(token) {
+            return self.feed_on(handler, token);
         }
         stream.blocked |= is_left;
         let is_finishing = stream.is_finishing();
@@ -177,7 +186,7 @@ impl Reactor {
             self.rewatch(token);
         }
         if is_left {
-            return;
+            return self.time_stall(token);
         }
         if is_finishing {
             self.close_if_finished(handler, token);
@@ -208,6 +217,7 @@ pub(super) fn flush(stream: &mut Stream, pool: &mut Pool, lent: &[u8]) -> Result
         match result {
             Ok((len, all)) => {
                 stream.outbox.advance(pool, len);
+                stream.took();
                 room = room.saturating_sub(len);
                 if len < all {
                     return Ok(());

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use berkeley::selector::Backend;
 use berkeley::{Addr, Family, Kind, Protocol, Socket};
 use bytes::Bytes;
-use switchboard_reactor::{Closed, Handler, Reactor, Receiver, Sender, Token};
+use switchboard_reactor::{Closed, FeedId, FeedLimits, Handler, Reactor, Receiver, Sender, Token};
 
 use counting::{count, held};
 
@@ -35,6 +35,8 @@ const CALLS: usize = 500;
 /// Runs in which everything is used once; that a run ends and another begins is a part of it.
 const WARM_UPS: usize = 40;
 
+static ENTRY: [u8; 3000] = [7; 3000];
+
 /// What is done at each call.
 enum Does {
     /// Answers a question, and stops at an answer.
@@ -43,6 +45,9 @@ enum Does {
     Echo,
     /// Sends a line of the hub's, in so many pieces, to everybody else once the first has spoken.
     FanOut(Vec<Token>, Vec<Bytes>),
+    /// Appends an entry of a length to a feed once all of them have the one before, which is not
+    /// for the first.
+    Feed(FeedId, Vec<Token>, usize),
     /// Sends what came on to everybody else.
     Relay(Vec<Token>),
     /// Sets a timer for now and one for later, which is cancelled.
@@ -84,6 +89,14 @@ impl Handler for Counter {
                             self.due += piece.len();
                         }
                     }
+                }
+            }
+            Does::Feed(feed, readers, len) => {
+                self.due = self.due.saturating_sub(bytes.len());
+                if self.due == 0 {
+                    let entry = &ENTRY[..*len];
+                    reactor.append(*feed, entry, Some(readers[0]));
+                    self.due = entry.len() * (readers.len() - 1);
                 }
             }
             Does::Relay(others) => {
@@ -203,6 +216,26 @@ fn what_is_sent_on_to_many_connections_allocates_nothing() {
 #[test]
 fn lines_that_are_gathered_allocate_nothing() {
     fan_out(&[100, 10, 1000]);
+}
+
+#[test]
+fn an_entry_of_a_feed_to_many_readers_allocates_nothing() {
+    for backend in BACKENDS {
+        for len in [100, 3000] {
+            let mut reactor = Reactor::new(backend).unwrap();
+            let feed = reactor.add_feed(FeedLimits {
+                bytes_max: 10_000,
+                entries_max: 50,
+            });
+            let pairs = add_pairs(&mut reactor, 60);
+            let readers: Vec<_> = pairs.iter().map(|[first, _]| *first).collect();
+            for reader in &readers {
+                reactor.subscribe(*reader, feed, 0).unwrap();
+            }
+            reactor.send(readers[0], vec![7; 100].into()).unwrap();
+            assert_none(&mut reactor, Does::Feed(feed, readers, len));
+        }
+    }
 }
 
 #[test]

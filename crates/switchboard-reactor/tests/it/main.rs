@@ -13,6 +13,8 @@ mod backends;
 mod closing;
 mod datagrams;
 mod fairness;
+mod feed_model;
+mod feeds;
 mod finishing;
 mod idle;
 mod inputs;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use berkeley::selector::Backend;
 use berkeley::{Addr, Error, Family, Kind, Mode, MsgFlags, Protocol, Socket};
-use switchboard_reactor::{Closed, Handler, Reactor, Token};
+use switchboard_reactor::{Closed, FeedId, Handler, Reactor, Token};
 
 /// Without io_uring the last one is epoll once more.
 pub(crate) const BACKENDS: [Backend; 4] = [
@@ -31,6 +31,7 @@ const ALARM: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) enum Told {
     Accepted(Token, Socket),
+    Behind(Token, FeedId, u64),
     Closed(Token, Closed),
     Datagram(Token, Option<Addr>, Vec<u8>),
     Drained(Token),
@@ -69,6 +70,10 @@ impl<F: FnMut(&mut Reactor, Told)> Handler for On<F> {
     fn drained(&mut self, reactor: &mut Reactor, source: Token) {
         assert_eq!(reactor.outbox_bytes(source), 0);
         (self.0)(reactor, Told::Drained(source));
+    }
+
+    fn behind(&mut self, reactor: &mut Reactor, source: Token, feed: FeedId, next: u64) {
+        (self.0)(reactor, Told::Behind(source, feed, next));
     }
 
     fn timer(&mut self, reactor: &mut Reactor, tag: u64) {
