@@ -6,24 +6,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::thread;
 
 use berkeley::{Mode, Socket};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::Signal;
 use switchboard_reactor::Sender;
 
 use super::{Mail, Peer};
+use crate::programs::{signal_group, watch};
 
 /// The variable that tells a program who its peer is.
 const PEER_VARIABLE: &str = "SWITCHBOARD_PEER";
 
-/// The stack of a thread that only waits.
-const WATCHER_STACK_BYTES: usize = 64 * 1024;
-
 /// The programs that run, each in a process group of its own.
-///
-/// A thread waits for each one, but does not reap it: a process that is not reaped keeps its
-/// number, so that no signal of ours can ever meet a stranger.
 #[derive(Debug, Default)]
 pub(super) struct Children {
     running: HashMap<u64, (Child, Peer)>,
@@ -57,7 +51,8 @@ impl Children {
             .spawn()?;
         self.started += 1;
         let id = self.started;
-        if let Err(error) = watch(&child, id, mail.clone()) {
+        let mail = mail.clone();
+        if let Err(error) = watch(&child, move || mail.send(Mail::Exited(id))) {
             signal_group(&child, Signal::KILL);
             child.wait()?;
             return Err(error);
@@ -95,26 +90,4 @@ impl Drop for Children {
             drop(child.wait());
         }
     }
-}
-
-/// A group that is gone already has no use for a signal.
-fn signal_group(child: &Child, signal: Signal) {
-    kill_process_group(Pid::from_child(child), signal).ok();
-}
-
-/// Starts a thread that tells when the child has ended.
-fn watch(child: &Child, id: u64, mail: Sender<Mail>) -> io::Result<()> {
-    let pid = Pid::from_child(child);
-    let thread = thread::Builder::new()
-        .name("child".into())
-        .stack_size(WATCHER_STACK_BYTES);
-    thread.spawn(move || {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while matches!(
-            waitid(WaitId::Pid(pid), options),
-            Err(rustix::io::Errno::INTR)
-        ) {}
-        mail.send(Mail::Exited(id));
-    })?;
-    Ok(())
 }

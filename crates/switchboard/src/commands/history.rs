@@ -127,17 +127,25 @@ impl Printer {
     }
 
     pub(super) fn print(&mut self, entry: &LogEntry) -> anyhow::Result<()> {
+        self.write(entry).map_err(OutputError)?;
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, entry: &LogEntry) -> io::Result<()> {
         let line = if self.is_json {
             entry_to_json(entry)
         } else {
             self.words(entry)
         };
-        writeln!(self.out, "{line}").map_err(OutputError)?;
-        Ok(())
+        writeln!(self.out, "{line}")
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 
     pub(super) fn end(mut self) -> anyhow::Result<()> {
-        self.out.flush().map_err(OutputError)?;
+        self.flush().map_err(OutputError)?;
         Ok(())
     }
 
@@ -155,6 +163,7 @@ impl Printer {
             LogKind::Left if text.is_empty() => format!("* {author} left"),
             LogKind::Left => format!("* {author} left ({text})"),
             LogKind::Renamed => format!("* {author} is now {text}"),
+            LogKind::Topic if text.is_empty() => format!("* {author} took the topic away"),
             LogKind::Topic => format!("* {author} set the topic: {text}"),
             _ => format!("{author}: {text}"),
         };

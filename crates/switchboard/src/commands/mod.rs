@@ -10,6 +10,7 @@ mod listen;
 mod search;
 mod send;
 mod serve;
+mod tail;
 mod talk;
 mod time;
 mod verify;
@@ -30,6 +31,7 @@ use switchboard_wire::RoomName;
   switchboard send 127.0.0.1 -m 'see this' cat.png    send a message and a file
   switchboard listen tcp://127.0.0.1:7000 --echo      answer everybody with his own words
   switchboard connect tcp://127.0.0.1:7000            talk to any TCP server
+  switchboard tail 127.0.0.1 --json                   follow its room, for a program
   switchboard search kettle                           find what was said
 
 'switchboard COMMAND --help' tells more about each."
@@ -46,6 +48,7 @@ enum Command {
     Connect(connect::Args),
     Chat(chat::Args),
     Send(send::Args),
+    Tail(tail::Args),
     Time(time::Args),
     Talk(talk::Args),
     History(history::Args),
@@ -65,6 +68,7 @@ impl Cli {
             Command::Connect(args) => args.run(),
             Command::Chat(args) => args.run(),
             Command::Send(args) => args.run(),
+            Command::Tail(args) => args.run(),
             Command::Time(args) => args.run(),
             Command::Talk(args) => args.run(),
             Command::History(args) => args.run(),

@@ -2,9 +2,9 @@
 
 use crate::support::run;
 
-const COMMANDS: [&str; 13] = [
-    "serve", "listen", "connect", "chat", "send", "time", "talk", "history", "search", "verify",
-    "export", "import", "bench",
+const COMMANDS: [&str; 14] = [
+    "serve", "listen", "connect", "chat", "send", "tail", "time", "talk", "history", "search",
+    "verify", "export", "import", "bench",
 ];
 
 #[test]

@@ -29,5 +29,6 @@ mod restart;
 mod rooms;
 mod send;
 mod support;
+mod tail;
 mod talk;
 mod time;
