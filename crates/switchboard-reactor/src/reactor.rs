@@ -86,6 +86,8 @@ struct Shown {
     start: usize,
     /// How long it is; zero while there is no such thing.
     len: usize,
+    /// Nothing waits for that peer, so that a part of it may go back there at once.
+    is_free: bool,
     /// The part of it that goes back there, if nothing else waits for that peer; else empty.
     echo: Range<usize>,
 }
@@ -115,6 +117,7 @@ impl Reactor {
                 from: Token::from_parts(u32::MAX, 0),
                 start: 0,
                 len: 0,
+                is_free: false,
                 echo: 0..0,
             },
             failed: Vec::new(),
@@ -303,11 +306,8 @@ impl Reactor {
     ) -> core::result::Result<(), SendError> {
         // Nothing else can lie there while the handler looks at it.
         let start = bytes.as_ptr().addr().wrapping_sub(self.shown.start);
-        if start < self.shown.len
-            && self.shown.from == token
-            && self.shown.echo.is_empty()
-            && self.slots.stream_mut(token).is_some_and(Stream::is_free)
-        {
+        if start < self.shown.len && self.shown.is_free && self.shown.from == token {
+            self.shown.is_free = false;
             self.shown.echo = start..start + bytes.len();
             return Ok(());
         }
@@ -391,6 +391,7 @@ impl Reactor {
         if len == 0 {
             return Ok(false);
         }
+        self.not_alone(token);
         if self.shown.from == token && !self.shown.echo.is_empty() {
             // It is no longer alone. An empty outbox takes any piece.
             let echo = core::mem::take(&mut self.shown.echo);
@@ -408,6 +409,13 @@ impl Reactor {
             return Err(SendError::Gone);
         }
         Ok(true)
+    }
+
+    /// What is sent back from now on has something to wait for.
+    fn not_alone(&mut self, token: Token) {
+        if self.shown.from == token {
+            self.shown.is_free = false;
+        }
     }
 
     /// Notes that something is to be written at the end of the turn.
@@ -476,6 +484,7 @@ impl Reactor {
             return;
         };
         stream.stage = Stage::Finishing;
+        self.not_alone(token);
         if let Some(end) = Instant::now().checked_add(limit) {
             let timer = self.timers.set(end, Due::Finish(token));
             self.finishing.insert(token, timer);
@@ -522,6 +531,7 @@ impl Reactor {
     fn remove(&mut self, token: Token) -> Option<Source> {
         let mut source = self.slots.remove(token)?;
         self.driver.forget(token, &source);
+        self.not_alone(token);
         if self.shown.from == token {
             self.shown.echo = 0..0;
         }

@@ -205,7 +205,7 @@ impl Stream {
 
     /// True if bytes that are sent now have nothing to wait for.
     #[inline]
-    pub(crate) fn is_free(&mut self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         !self.is_finishing() && self.outbox.is_empty() && !self.has_records()
     }
 }
@@ -251,6 +251,21 @@ impl Source {
             _ => false,
         };
         !rests && !self.paused
+    }
+
+    /// A byte stream that is to be read, and whose end and room to write are nobody's concern.
+    #[inline]
+    pub(crate) fn plain(&self) -> Option<&Stream> {
+        match &self.kind {
+            SourceKind::Stream(stream)
+                if !(self.paused | stream.blocked | stream.ended)
+                    && !stream.is_finishing()
+                    && !stream.has_records() =>
+            {
+                Some(stream)
+            }
+            _ => None,
+        }
     }
 
     /// What the selector should watch for.

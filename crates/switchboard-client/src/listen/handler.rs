@@ -215,6 +215,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Shows and answers what one read gave.
+    #[inline]
     fn take_bytes(&mut self, reactor: &mut Reactor, token: Token, bytes: &[u8]) {
         // Each guest lies in a place of its own in memory: it is left alone where nobody asks.
         if self.wants_pieces {
@@ -282,6 +283,7 @@ impl<'a> Desk<'a> {
         }
     }
 
+    #[inline]
     fn pause_if_full(&mut self, reactor: &mut Reactor, token: Token) {
         let is_full = reactor.outbox_bytes(token) > ANSWER_BYTES_MAX;
         let has_frames = self.options.frame_bytes_max.is_some();
@@ -413,6 +415,7 @@ impl Handler for Desk<'_> {
         }
     }
 
+    #[inline]
     fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
         if self.is_stop_input(source) {
             self.stop(reactor);

@@ -535,7 +535,8 @@ impl Reactor {
                 if stream.is_finishing() {
                     return;
                 }
-                if let Some(outcome) = self.show(handler, token, arrival.bytes()) {
+                let is_free = stream.is_free();
+                if let Some(outcome) = self.show(handler, token, is_free, arrival.bytes()) {
                     self.after_flush(handler, token, outcome);
                 }
             }

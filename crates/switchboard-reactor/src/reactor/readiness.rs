@@ -119,13 +119,16 @@ impl Reactor {
         let driver = self.driver.readiness();
         driver.selector.wait(&mut driver.events, limit)?;
         let events = core::mem::take(&mut driver.events);
+        let mut buffer = core::mem::take(&mut self.buffer);
         for event in &events {
             if event.key == WAKER_KEY {
                 handler.woken(self);
             } else {
-                self.dispatch(handler, Token::from_key(event.key), event.ready);
+                let token = Token::from_key(event.key);
+                self.serve(handler, token, event.ready, &mut buffer);
             }
         }
+        self.buffer = buffer;
         self.driver.readiness().events = events;
         // The list may change under way. One that is passed over for that has its next turn.
         let mut index = 0;

@@ -64,8 +64,59 @@ impl Reactor {
         Some(next.saturating_duration_since(Instant::now()))
     }
 
-    /// Does what a source is ready for.
-    pub(super) fn dispatch<H: Handler>(&mut self, handler: &mut H, token: Token, ready: Ready) {
+    /// Does what a source is ready for. For a connection with which there is nothing special, that
+    /// is to read it once and to write what goes back, and its place is not looked up in between.
+    /// `buffer` is the reactor's, which is lent for all that is ready in a turn.
+    #[inline]
+    pub(super) fn serve<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        token: Token,
+        ready: Ready,
+        buffer: &mut Box<[u8]>,
+    ) {
+        if let Some(source) = self.slots.get_mut(token)
+            && ready.is_readable()
+            && let Some(stream) = source.plain()
+        {
+            let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
+            let len = limit.min(buffer.len());
+            let place = buffer.get_mut(..len).unwrap_or_default();
+            let is_free = stream.outbox.is_empty();
+            let len = match stream.socket.recv(place, MsgFlags::NONE) {
+                Ok(len @ 1..) => len,
+                nothing => {
+                    return self.lend_buffer(buffer, |reactor| {
+                        reactor.read_nothing(handler, token, nothing);
+                    });
+                }
+            };
+            if matches!(self.driver, Driver::Completion(_)) {
+                self.weigh(token, len);
+            }
+            let bytes = buffer.get(..len).unwrap_or_default();
+            match self.show(handler, token, is_free, bytes) {
+                None => {}
+                Some(Ok(())) => self.flushed(handler, token),
+                Some(failed) => self.lend_buffer(buffer, |reactor| {
+                    reactor.after_flush(handler, token, failed);
+                }),
+            }
+            return;
+        }
+        self.lend_buffer(buffer, |reactor| reactor.dispatch(handler, token, ready));
+    }
+
+    /// Gives the reactor its buffer back for what is done seldom.
+    #[cold]
+    fn lend_buffer(&mut self, buffer: &mut Box<[u8]>, seldom: impl FnOnce(&mut Self)) {
+        core::mem::swap(&mut self.buffer, buffer);
+        seldom(self);
+        core::mem::swap(&mut self.buffer, buffer);
+    }
+
+    /// Does what any source is ready for.
+    fn dispatch<H: Handler>(&mut self, handler: &mut H, token: Token, ready: Ready) {
         // A source that an earlier event of this turn closed or paused has nothing to say.
         let Some(source) = self.slots.get_mut(token) else {
             return;
@@ -194,9 +245,10 @@ impl Reactor {
         let Some(source) = self.slots.get(token) else {
             return false;
         };
-        let mut is_passed_on = true;
+        let (mut is_passed_on, mut is_free) = (true, false);
         let received = if let SourceKind::Stream(stream) = &source.kind {
             is_passed_on = !stream.is_finishing();
+            is_free = stream.is_free();
             let limit = usize::try_from(stream.read_bytes_max).unwrap_or(usize::MAX);
             let len = limit.min(self.buffer.len());
             let place = self.buffer.get_mut(..len).unwrap_or_default();
@@ -215,7 +267,7 @@ impl Reactor {
             self.weigh(token, len);
             let buffer = core::mem::take(&mut self.buffer);
             let bytes = buffer.get(..len).unwrap_or_default();
-            let outcome = self.show(handler, token, bytes);
+            let outcome = self.show(handler, token, is_free, bytes);
             self.buffer = buffer;
             if let Some(outcome) = outcome {
                 self.after_flush(handler, token, outcome);
@@ -241,16 +293,17 @@ impl Reactor {
     }
 
     /// Shows what was read to the handler, and writes what that sends back of it. Answers how the
-    /// writing went, if there was any.
+    /// writing went, if there was any. `is_free` tells of [`crate::slots::Stream::is_free`].
     #[inline]
     pub(super) fn show<H: Handler>(
         &mut self,
         handler: &mut H,
         token: Token,
+        is_free: bool,
         bytes: &[u8],
     ) -> Option<Result<()>> {
         (self.shown.from, self.shown.start) = (token, bytes.as_ptr().addr());
-        self.shown.len = bytes.len();
+        (self.shown.len, self.shown.is_free) = (bytes.len(), is_free);
         handler.received(self, token, bytes);
         self.shown.len = 0;
         let echo = core::mem::take(&mut self.shown.echo);

@@ -16,6 +16,7 @@ pub(super) const BATCH_MIN: usize = 4;
 
 impl Reactor {
     /// Writes what goes back where it came from; copies what the peer has no room for.
+    #[inline(always)]
     pub(super) fn send_back(&mut self, token: Token, bytes: &[u8]) -> Option<Result<()>> {
         let stream = self.slots.stream_mut(token)?;
         if let Some(driver) = self.driver.completion()
