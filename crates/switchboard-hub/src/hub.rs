@@ -74,6 +74,7 @@ impl Hub {
         if let Some(why) = reactor.fallback() {
             tracing::warn!("{why}: it is epoll now");
         }
+        reactor.keep_spare_descriptor()?;
         let (mail, mailbox) = reactor.mailbox();
         let replies = mail.clone();
         let store = Store::open(StoreConfig::new(&config.data), move |reply| {

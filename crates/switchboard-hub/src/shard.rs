@@ -447,6 +447,15 @@ impl<N: Net> Shard<N> {
         }
     }
 
+    /// Somebody has come to a door for whom there is no descriptor but a borrowed one.
+    pub fn crowded(&self, net: &mut N, listener: N::Token, socket: N::Socket, label: &str) {
+        if let Some(open) = self.doors.get(&listener) {
+            let (door, reason) = (open.door, "the hub is full: it has no descriptors left");
+            warn!("{label} turned away from the {door} door: {reason}");
+            net.turn_away(socket, (door == Door::Chat).then(|| notice(reason)));
+        }
+    }
+
     /// Bytes came from a connection.
     pub fn received(&mut self, net: &mut N, source: N::Token, bytes: &[u8]) {
         let Some(&id) = self.by_token.get(&source) else {

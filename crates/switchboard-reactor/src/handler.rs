@@ -60,6 +60,19 @@ pub trait Handler {
         peer: Option<Addr>,
     );
 
+    /// A peer has connected to `listener` when there were no descriptors left, and was accepted
+    /// with the one that [`Reactor::keep_spare_descriptor`] keeps: tell it and let it go. A socket
+    /// that is kept takes the place of the spare one. The listener rests afterwards, as
+    /// [`Handler::trouble`] tells; who comes meanwhile is shown behind that.
+    fn crowded(
+        &mut self,
+        _reactor: &mut Reactor,
+        _listener: Token,
+        _socket: Socket,
+        _peer: Option<Addr>,
+    ) {
+    }
+
     /// Bytes came from a connection (one whole message of a sequenced-packet one) or an input;
     /// never none. Of a sequenced-packet connection, an empty message cannot be told from the end
     /// and counts as that, and one longer than [`crate::READ_BYTES_MAX`] fails the connection

@@ -4,6 +4,7 @@ mod completion;
 mod driver;
 mod feeds;
 mod readiness;
+mod spare;
 mod turn;
 mod write;
 
@@ -24,6 +25,7 @@ use crate::pieces::{PIECE_BYTES, Piece, Pool};
 use crate::slots::{Due, Slots, Source, SourceKind, Stage, Stream, Token};
 use crate::timers::{TimerId, Timers};
 use driver::Driver;
+use spare::Spare;
 
 /// Bytes that are read from one socket in one turn at most. Large reads are what makes bulk
 /// transfers cheap; one buffer of this size serves all connections.
@@ -73,6 +75,7 @@ pub struct Reactor {
     failed: Vec<(Token, Error)>,
     /// Lent to each read in turn, hence empty while the handler looks at what was read.
     buffer: Box<[u8]>,
+    spare: Spare,
     running: bool,
     stopped: bool,
 }
@@ -122,6 +125,7 @@ impl Reactor {
             },
             failed: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX].into(),
+            spare: Spare::default(),
             running: false,
             stopped: false,
         })
@@ -499,10 +503,19 @@ impl Reactor {
         self.submit_now();
     }
 
-    /// Closes a connection at once with a reset: the peer gets an error instead of an end. Unix
-    /// sockets have no reset: there it is a plain close, and the peer gets an error only if it had
-    /// sent what was not received.
+    /// Closes a connection at once with a reset: the peer gets an error instead of an end. What
+    /// waits to be written, such as the answer that says why, is offered to the kernel once before
+    /// that. Unix sockets have no reset: there it is a plain close, and the peer gets an error only
+    /// if it had sent what was not received.
     pub fn reset(&mut self, token: Token) {
+        let may_write = self.driver.backend() != Backend::IoUring;
+        if let Some(stream) = self.slots.stream_mut(token)
+            && !stream.outbox.is_empty()
+            && (may_write || !stream.blocked)
+        {
+            // Whether it fails or not, this is the end.
+            write::flush(stream, &mut self.pool, &[]).ok();
+        }
         let Some(source) = self.remove(token) else {
             return;
         };

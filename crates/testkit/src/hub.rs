@@ -6,6 +6,7 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 use std::{fs, io};
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::{Member, Output, Program, wire};
@@ -209,6 +210,61 @@ impl Hub {
             .parse::<u64>()
             .unwrap()
             * 1024
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.program.id()
+    }
+
+    /// The descriptors it has open.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.program.id()));
+        open.unwrap().count()
+    }
+
+    /// How often its threads have gone to sleep: each had been woken for something before.
+    #[must_use]
+    pub fn sleeps(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.program.id()));
+        let status =
+            |task: io::Result<fs::DirEntry>| fs::read_to_string(task?.path().join("status"));
+        // proc_pid_status(5)
+        tasks
+            .unwrap()
+            .filter_map(|task| status(task).ok())
+            .filter_map(|text| {
+                let (_, rest) = text.split_once("\nvoluntary_ctxt_switches:")?;
+                rest.lines().next()?.trim().parse::<u64>().ok()
+            })
+            .sum()
+    }
+
+    /// Changes how many descriptors it may have, while it runs.
+    pub fn limit_descriptors(&self, count: u64) {
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap());
+        let limit = Rlimit {
+            current: Some(count),
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+    }
+
+    /// Stops the process where it stands, as SIGSTOP does.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     #[track_caller]

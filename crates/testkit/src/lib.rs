@@ -14,6 +14,7 @@
     reason = "the library of tests: a panic is how a test fails"
 )]
 
+mod crowd;
 mod hub;
 mod member;
 mod output;
@@ -22,6 +23,7 @@ mod random;
 mod tree;
 pub mod wire;
 
+pub use crowd::Crowd;
 pub use hub::Hub;
 pub use member::Member;
 pub use output::Output;
@@ -31,5 +33,19 @@ pub use tree::{names, tree};
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// How long one awaited thing may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Gives this process as many descriptors as it may have; tells how many those are.
+#[must_use]
+pub fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    limit.maximum.unwrap_or(u64::MAX)
+}

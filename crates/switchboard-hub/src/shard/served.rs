@@ -36,6 +36,17 @@ impl Handler for Served {
         self.shard.arrived(reactor, listener, socket, arrival);
     }
 
+    fn crowded(
+        &mut self,
+        reactor: &mut Reactor,
+        listener: Token,
+        socket: Socket,
+        peer: Option<Addr>,
+    ) {
+        let label = label(peer.as_ref(), &socket);
+        self.shard.crowded(reactor, listener, socket, &label);
+    }
+
     fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {
         self.shard.received(reactor, source, bytes);
     }

@@ -179,7 +179,10 @@ impl Reactor {
                     return;
                 }
                 Err(error) if error.errno().is_some_and(is_about_one_connection) => {}
-                Err(error) => return self.rest(handler, token, error),
+                Err(error) => {
+                    self.crowd(handler, token, &error);
+                    return self.rest(handler, token, error);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Each limit: what happens at it, that it is told in the log, and that nobody else suffers.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use testkit::{Hub, Member, names, wire};
 
-use crate::support::{bin, hub, run};
+use crate::support::{bin, hub, quiet, run};
 
 /// That a connection of this door is closed by the hub, which says why in its log.
 #[track_caller]
@@ -238,7 +238,7 @@ fn running_out_of_descriptors_neither_spins_nor_kills() {
     there.say("who let them in?");
     while here.text() != format!("{}:who let them in?", there.address()) {}
     let before = hub.cpu_time();
-    wait_quietly(&mut there);
+    quiet(&mut there, Duration::from_secs(1));
     let used = hub.cpu_time().saturating_sub(before);
     assert!(
         used < Duration::from_millis(300),
@@ -247,19 +247,6 @@ fn running_out_of_descriptors_neither_spins_nor_kills() {
     drop(crowd);
     drop((here, there));
     hub.serves();
-}
-
-/// Lets a second pass on a connection that has nothing to say, or only notices.
-fn wait_quietly(member: &mut Member) {
-    let until = Instant::now() + Duration::from_secs(1);
-    while let Some(left) = until.checked_duration_since(Instant::now()) {
-        if let Err(error) = member.read_some(left.max(Duration::from_millis(1))) {
-            assert!(
-                matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-                "{error}"
-            );
-        }
-    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ mod peers;
 mod restart;
 mod rooms;
 mod send;
+mod stress_faults;
+mod stress_load;
 mod support;
 mod tail;
 mod talk;

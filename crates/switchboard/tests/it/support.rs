@@ -1,13 +1,52 @@
 //! What the tests start, and small steps they share.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use testkit::{Finished, Hub, Program};
+use testkit::{Finished, Hub, Member, Program};
 
 /// The binary under test.
 pub(crate) fn bin() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_switchboard"))
+}
+
+/// The variable by which `cargo xtask stress` asks for the whole of each test.
+const AMOUNT_VARIABLE: &str = "SWITCHBOARD_TEST_AMOUNT";
+
+/// How much of a test there is: in the test command, and where there is time for the whole of it.
+pub(crate) fn amount<T>(short: T, whole: T) -> T {
+    if is_whole() { whole } else { short }
+}
+
+/// Whether there is time for all that a test could do.
+pub(crate) fn is_whole() -> bool {
+    std::env::var_os(AMOUNT_VARIABLE).is_some_and(|amount| amount == "whole")
+}
+
+/// Whether this process, and a hub that it starts, may have so many descriptors; says so if not.
+pub(crate) fn room_for_descriptors(count: usize) -> bool {
+    let count = u64::try_from(count).unwrap();
+    let has = testkit::raise_descriptor_limit() >= count;
+    if !has {
+        eprintln!("skipped: fewer than {count} descriptors (ulimit -Hn)");
+    }
+    has
+}
+
+/// Lets time pass in which nothing happens but what comes to this member.
+#[track_caller]
+pub(crate) fn quiet(member: &mut Member, span: Duration) {
+    let until = Instant::now() + span;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        if let Err(error) = member.read_some(left.max(Duration::from_millis(1))) {
+            assert!(
+                matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                "{error}"
+            );
+        }
+    }
 }
 
 /// A hub with these arguments besides free ports and a folder of its own.

@@ -1,0 +1,294 @@
+//! Many at once, and for long: L1 to L4 and L10 of the list in CONTRIBUTING.md.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+use testkit::{Crowd, Hub, Member, wire};
+
+use crate::support::{amount, hub, quiet, room_for_descriptors};
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// What may still come in after the last that was waited for.
+const STRAGGLERS: Duration = Duration::from_millis(200);
+
+/// A connection from one of this machine's other addresses, which have ports of their own.
+#[track_caller]
+fn connect_by(number: usize, hub: &Hub) -> TcpStream {
+    let last = u8::try_from(number % 16).unwrap() + 2;
+    wire::connect_from(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), hub.chat()).unwrap()
+}
+
+/// Waits until the hub counts so many in the lobby, the asker among them.
+#[track_caller]
+fn wait_members(asker: &mut Member, crowd: &mut Crowd, count: usize) {
+    let end = Instant::now() + LIMIT;
+    asker.set_patience(LIMIT);
+    loop {
+        asker.say("/who");
+        crowd.read(Duration::ZERO, |_, _| ());
+        if asker
+            .notice(&[" here: "])
+            .starts_with(&format!("* {count} here"))
+        {
+            return;
+        }
+        assert!(Instant::now() < end, "there are not {count}");
+    }
+}
+
+#[test]
+fn l1_a_silent_crowd_costs_next_to_nothing() {
+    let count = amount(2_000, 19_000);
+    let span = amount(Duration::from_secs(2), Duration::from_secs(60));
+    if !room_for_descriptors(count + 500) {
+        return;
+    }
+    let places = (count + 100).to_string();
+    let hub = hub(&["--quiet", "--connections", &places]);
+    let mut asker = Member::connect(hub.chat());
+    let mut crowd = Crowd::default();
+    wait_members(&mut asker, &mut crowd, 1);
+    let before = hub.memory_bytes();
+    let begun = Instant::now();
+    for number in 0..count {
+        crowd.add(connect_by(number, &hub));
+        if number % 64 == 63 {
+            crowd.read(Duration::ZERO, |_, _| ());
+        }
+    }
+    wait_members(&mut asker, &mut crowd, count + 1);
+    while crowd.read(STRAGGLERS, |_, _| ()) {}
+    let took = begun.elapsed();
+    assert_eq!(crowd.present(), count, "all stay");
+    let (memory, cpu, sleeps) = (hub.memory_bytes(), hub.cpu_time(), hub.sleeps());
+    quiet(&mut asker, span);
+    let (cpu, sleeps) = (hub.cpu_time() - cpu, hub.sleeps() - sleeps);
+    let each = memory.saturating_sub(before) / u64::try_from(count).unwrap();
+    eprintln!(
+        "L1: {count} members came in within {took:?}; {} KiB in all, {each} B a member; \
+         in {span:?} of silence {cpu:?} of processor time and {sleeps} wake-ups",
+        memory / 1024
+    );
+    assert!(memory < 200 << 20, "{memory} bytes");
+    assert!(cpu <= span / 100, "{cpu:?} in {span:?}");
+    assert!(sleeps <= 3, "{sleeps} wake-ups");
+    asker.say("/who");
+    asker.notice(&[&format!("{} here", count + 1)]);
+}
+
+#[test]
+fn l2_those_who_come_and_go_leave_nothing_behind() {
+    let count = amount(5_000, 200_000);
+    let hub = hub(&[]);
+    let mut asker = hub.join();
+    let come_and_go = |count: usize| {
+        for batch in 0..count / 250 {
+            let begin = batch * 250;
+            let streams: Vec<TcpStream> = (begin..begin + 250)
+                .map(|number| connect_by(number, &hub))
+                .collect();
+            for (number, mut stream) in streams.into_iter().enumerate() {
+                if number % 2 == 0 {
+                    wire::reset(stream);
+                } else {
+                    stream.shutdown(std::net::Shutdown::Write).unwrap();
+                    stream.set_read_timeout(Some(LIMIT)).unwrap();
+                    wire::wait_closed(&mut stream);
+                }
+            }
+        }
+    };
+    // From another room: it would have to read of all who come.
+    asker.say("/join aside");
+    let mut alone = || {
+        let end = Instant::now() + LIMIT;
+        loop {
+            asker.say("/rooms");
+            if asker
+                .notice(&["aside (1, you are here)"])
+                .contains("lobby (0)")
+            {
+                return;
+            }
+            assert!(Instant::now() < end, "they are still there");
+        }
+    };
+    // What the hub keeps ready for the next is there after the first.
+    come_and_go(count / 5);
+    alone();
+    let (memory, descriptors) = (hub.memory_bytes(), hub.descriptors());
+    let lines = hub.log().text().lines().count();
+    let begun = Instant::now();
+    come_and_go(count);
+    alone();
+    let took = begun.elapsed();
+    let grown = hub.memory_bytes().saturating_sub(memory);
+    let lines = hub.log().text().lines().count() - lines;
+    eprintln!(
+        "L2: {count} came and went in {took:?}: {grown} B more, {lines} lines of the log, \
+         {descriptors} descriptors before, {} after",
+        hub.descriptors()
+    );
+    assert_eq!(hub.descriptors(), descriptors);
+    assert!(grown < 4 << 20, "{grown} bytes more");
+    assert!(lines <= 100_000 + 1_000 * usize::try_from(took.as_secs() + 2).unwrap());
+}
+
+/// Cuts what members hear into lines.
+#[derive(Debug, Default)]
+struct Lines(Vec<Vec<u8>>);
+
+impl Lines {
+    fn take(&mut self, number: usize, bytes: &[u8], mut each: impl FnMut(&str)) {
+        if self.0.len() <= number {
+            self.0.resize(number + 1, Vec::new());
+        }
+        let part = &mut self.0[number];
+        part.extend_from_slice(bytes);
+        let Some(end) = part.iter().rposition(|byte| *byte == b'\n') else {
+            return;
+        };
+        let rest = part.split_off(end + 1);
+        let whole = std::mem::replace(part, rest);
+        std::str::from_utf8(&whole)
+            .unwrap()
+            .lines()
+            .for_each(&mut each);
+    }
+}
+
+#[test]
+fn l3_two_thousand_hear_one_sender_in_time() {
+    let (members, messages) = amount((200, 50), (2_000, 500));
+    const PAUSE: Duration = Duration::from_millis(20);
+    if !room_for_descriptors(members + 500) {
+        return;
+    }
+    let hub = hub(&["--quiet"]);
+    let mut sender = Member::connect(hub.chat());
+    let mut crowd = Crowd::default();
+    for number in 0..members {
+        crowd.add(connect_by(number, &hub));
+        crowd.read(Duration::ZERO, |_, _| ());
+    }
+    wait_members(&mut sender, &mut crowd, members + 1);
+    while crowd.read(STRAGGLERS, |_, _| ()) {}
+
+    let begun = Instant::now();
+    let mut lines = Lines::default();
+    let mut next = vec![0_usize; members];
+    let (mut sent, mut heard) = (0, 0);
+    let mut delays: Vec<Duration> = Vec::with_capacity(members * messages);
+    while heard < members * messages {
+        let due = PAUSE * u32::try_from(sent).unwrap();
+        if sent < messages && begun.elapsed() >= due {
+            sender.say(&format!("{sent} {}", begun.elapsed().as_micros()));
+            sent += 1;
+        }
+        assert!(begun.elapsed() < LIMIT, "{heard} of {}", members * messages);
+        crowd.read(due.saturating_sub(begun.elapsed()), |number, bytes| {
+            lines.take(number, bytes, |line| {
+                let (_, text) = line.rsplit_once(':').unwrap();
+                let (count, at) = text.split_once(' ').unwrap();
+                assert_eq!(count.parse(), Ok(next[number]), "at {number}");
+                next[number] += 1;
+                heard += 1;
+                let at = Duration::from_micros(at.parse().unwrap());
+                delays.push(begun.elapsed().saturating_sub(at));
+            });
+        });
+    }
+    let took = begun.elapsed();
+    delays.sort_unstable();
+    let p99 = delays[delays.len() * 99 / 100];
+    eprintln!(
+        "L3: {heard} deliveries to {members} members in {took:?}: p50 {:?}, p99 {p99:?}",
+        delays[delays.len() / 2]
+    );
+    assert!(p99 < Duration::from_millis(250), "p99 {p99:?}");
+    assert!(!crowd.read(STRAGGLERS, |_, _| ()), "nothing comes twice");
+}
+
+#[test]
+fn l4_in_a_hundred_rooms_each_has_one_order() {
+    const LINES: usize = 4;
+    let (rooms, members) = amount((10, 10), (100, 50));
+    let everybody = rooms * (members + 1);
+    if !room_for_descriptors(everybody + 500) {
+        return;
+    }
+    let hub = hub(&["--quiet"]);
+    let mut crowd = Crowd::default();
+    for number in 0..everybody {
+        crowd.add(connect_by(number, &hub));
+        crowd.read(Duration::ZERO, |_, _| ());
+    }
+    let say = |crowd: &Crowd, number: usize, line: &str| {
+        let mut stream = crowd.stream(number).unwrap();
+        stream.write_all(line.as_bytes()).unwrap();
+    };
+    for number in 0..everybody {
+        say(&crowd, number, &format!("/join r{}\n", number % rooms));
+    }
+    let mut lines = Lines::default();
+    let (mut there, begun) = (0, Instant::now());
+    while there < everybody {
+        assert!(begun.elapsed() < LIMIT, "{there} of {everybody} are there");
+        crowd.read(LIMIT, |number, bytes| {
+            lines.take(number, bytes, |line| {
+                there += usize::from(line.starts_with("* you are now in r"));
+            });
+        });
+    }
+
+    // The first of each room only listens, and so hears all that is said in it.
+    let expected = rooms * (members * members) * LINES;
+    let mut heard: Vec<Vec<String>> = vec![Vec::new(); everybody];
+    let (mut count, begun) = (0, Instant::now());
+    let mut next = 0;
+    while count < expected {
+        assert!(begun.elapsed() < LIMIT, "{count} of {expected} were heard");
+        // Some of all rooms at a time, and what they lead to in between.
+        for _ in 0..rooms {
+            let (line, number) = (next / (rooms * members), rooms + next % (rooms * members));
+            if line < LINES {
+                say(
+                    &crowd,
+                    number,
+                    &format!("{} {number} {line}\n", number % rooms),
+                );
+                next += 1;
+            }
+        }
+        let limit = if next < rooms * members * LINES {
+            Duration::ZERO
+        } else {
+            LIMIT
+        };
+        crowd.read(limit, |number, bytes| {
+            lines.take(number, bytes, |line| {
+                if !line.starts_with("* ") {
+                    heard[number].push(line.rsplit_once(':').unwrap().1.to_owned());
+                    count += 1;
+                }
+            });
+        });
+    }
+    let took = begun.elapsed();
+    eprintln!("L4: {count} deliveries in {rooms} rooms of {members} in {took:?}");
+    for (number, heard_here) in heard.iter().enumerate().skip(rooms) {
+        let own = format!("{} {number} ", number % rooms);
+        let all = heard[number % rooms].iter();
+        let of_others: Vec<&String> = all.filter(|text| !text.starts_with(&own)).collect();
+        assert!(
+            heard_here.iter().eq(of_others),
+            "{number} heard another order"
+        );
+    }
+    let mut of_room: Vec<&String> = heard[..rooms].iter().flatten().collect();
+    of_room.sort_unstable();
+    of_room.dedup();
+    assert_eq!(of_room.len(), rooms * members * LINES, "each line once");
+    assert!(!crowd.read(STRAGGLERS, |_, _| ()), "and no more comes");
+}
