@@ -156,7 +156,7 @@ fn a_deadline_bounds_sending_a_buffer_and_waiting_for_it() {
             // Nobody reads.
             assert_timed_out(sender.until(soon()).send_all(vec![7; 32 << 20]));
         });
-        assert_eq!(sender.pending(), 1, "what went of the first one");
+        assert!(sender.pending() >= 1, "what went of the first one");
         assert_takes(LIMIT, || {
             assert_timed_out(sender.until(soon()).wait_completed());
         });

@@ -171,6 +171,17 @@ pub(crate) fn assert_timed_out<T: std::fmt::Debug>(result: Result<T>) {
     assert!(error.is_timed_out(), "{error:?}");
 }
 
+/// Calls until the time limit of one call passes: into a stream that is full, what was on its way
+/// may still leave room when it has come.
+pub(crate) fn send_until_timed_out<T>(mut call: impl FnMut() -> Result<T>) {
+    let error = loop {
+        if let Err(error) = call() {
+            break error;
+        }
+    };
+    assert!(error.is_timed_out(), "{error:?}");
+}
+
 /// The calling thread's number in the kernel.
 pub(crate) fn thread_id() -> String {
     let path = fs::read_link("/proc/thread-self").unwrap();
