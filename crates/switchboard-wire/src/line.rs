@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use crate::buffer::{append_within, take_front};
-use crate::text::clean;
+use crate::text::{clean, is_blank};
 
 /// Reads lines out of a byte stream that comes in pieces of any size.
 ///
@@ -51,7 +51,7 @@ impl LineDecoder {
     /// newline belongs to the line's ending.
     pub fn push(&mut self, bytes: &mut &[u8]) -> Option<Line> {
         while !bytes.is_empty() {
-            let newline = bytes.iter().position(|byte| *byte == b'\n');
+            let newline = memchr::memchr(b'\n', bytes);
             let piece = take_front(bytes, newline.unwrap_or(bytes.len()));
             if newline.is_some() {
                 take_front(bytes, 1);
@@ -154,7 +154,7 @@ pub fn chat_lines(author: &str, text: &str) -> Option<Bytes> {
     // The carriage return of a `\r\n` goes with the other control characters.
     for line in text.split('\n') {
         let line = clean(line);
-        if line.trim().is_empty() {
+        if is_blank(&line) {
             continue;
         }
         out.extend_from_slice(author.as_bytes());

@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+/// Bytes that are looked at together, as vector registers do.
+const BLOCK_BYTES: usize = 64;
+
 /// Removes everything that can control a terminal, reorder a line or forge one.
 ///
 /// That is C0 except the tab (line feed and carriage return are removed too), DEL, C1 (U+0080 to
@@ -24,11 +27,19 @@ use std::borrow::Cow;
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
     let is_removed = |c: char| c != '\t' && is_control(c);
-    // Most text is clean ASCII, which this settles without decoding it.
-    if text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) || !text.contains(is_removed) {
+    // Most text is clean ASCII, which this settles without decoding it: all of a block at once.
+    let is_plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    let all_plain = |block: &[u8]| block.iter().fold(true, |all, byte| all & is_plain(byte));
+    if text.as_bytes().chunks(BLOCK_BYTES).all(all_plain) || !text.contains(is_removed) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().filter(|c| !is_removed(*c)).collect())
+}
+
+/// Whether there is nothing but white space.
+pub(crate) fn is_blank(text: &str) -> bool {
+    // A visible ASCII character at the beginning settles most.
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
 }
 
 /// Whether `c` can control a terminal, reorder a line or forge one; the tab included.
