@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use berkeley::Endpoint;
 use berkeley::selector::Backend;
@@ -40,13 +41,15 @@ impl fmt::Display for Door {
 }
 
 /// What a hub cannot know by itself: handed to it, so that a test can decide about it.
+/// All shards share them.
+#[derive(Clone)]
 pub struct Senses {
     /// The wall clock: local time, for the time door.
-    pub clock: Box<dyn Fn() -> Moment + Send>,
+    pub clock: Arc<dyn Fn() -> Moment + Send + Sync>,
     /// The wall clock: milliseconds since 1970-01-01 UTC, for entries.
-    pub unix_ms: Box<dyn Fn() -> u64 + Send>,
+    pub unix_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Numbers that never come twice, for the epochs of rooms.
-    pub entropy: Box<dyn FnMut() -> u64 + Send>,
+    pub entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl fmt::Debug for Senses {

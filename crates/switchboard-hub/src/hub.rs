@@ -1,15 +1,14 @@
 //! The hub as a whole.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use berkeley::{Endpoint, create_servers};
 use switchboard_reactor::{Reactor, Sender};
 
 use crate::config::{Config, Door};
 use crate::limits::DESCRIPTORS_RESERVED;
-use crate::names::Names;
-use crate::shard::{Message, Served, Shard};
+use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared};
 use crate::store::{Store, StoreConfig, StoreError};
 
 /// Why a hub could not start or go on.
@@ -38,6 +37,7 @@ pub enum HubError {
 pub struct Hub {
     reactor: Reactor,
     served: Served,
+    store: Arc<Store>,
     stop: Sender<Message>,
     doors: Vec<(Door, Endpoint)>,
     files_dir: std::path::PathBuf,
@@ -80,6 +80,7 @@ impl Hub {
         let store = Store::open(StoreConfig::new(&config.data), move |reply| {
             replies.send(Message::Store(reply));
         })?;
+        let store = Arc::new(store);
         let files_dir = store.files_dir().to_owned();
 
         let descriptors = usize::try_from(berkeley::descriptor_limit()?).unwrap_or(usize::MAX);
@@ -87,13 +88,14 @@ impl Hub {
         let room_for = descriptors.saturating_sub(reserved).max(1);
         config.limits.connections = config.limits.connections.min(room_for);
 
-        let mut shard = Shard::new(
-            config.limits,
-            config.senses,
-            Arc::new(Mutex::new(Names::new())),
-            config.kept_rooms,
-            Some(store),
-        );
+        let mut shard = Shard::new(ShardConfig {
+            place: Place::ALONE,
+            limits: config.limits,
+            senses: config.senses,
+            shared: Shared::new(),
+            kept_rooms: config.kept_rooms,
+            store: Some(Arc::clone(&store)),
+        });
         let mut doors = Vec::new();
         for (door, endpoint) in config.doors {
             let failed = |source| HubError::Door {
@@ -114,7 +116,12 @@ impl Hub {
         }
         Ok(Self {
             reactor,
-            served: Served { shard, mailbox },
+            served: Served {
+                shard,
+                mailbox,
+                shards: vec![mail.clone()],
+            },
+            store,
             stop: mail,
             doors,
             files_dir,
@@ -147,11 +154,19 @@ impl Hub {
         let Self {
             mut reactor,
             mut served,
+            store,
             ..
         } = self;
         let result = reactor.run(&mut served);
         drop(reactor);
-        served.shard.close();
+        let is_out_of_time = served.shard.is_out_of_time();
+        drop(served);
+        // What was received whole reaches the disk, as far as there is time for it.
+        match Arc::into_inner(store) {
+            Some(store) if is_out_of_time => store.give_up(),
+            Some(store) => store.close(),
+            None => tracing::error!("the store is still in use"),
+        }
         Ok(result?)
     }
 }

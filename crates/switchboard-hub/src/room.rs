@@ -20,13 +20,13 @@
 mod directory;
 mod event;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use switchboard_wire::{RoomName, Topic};
 
 pub use self::directory::{RoomRefusal, Rooms};
-pub use self::event::{Author, Effect, Entry, EntryKind, Event, MemberId, Notice};
+pub use self::event::{Author, Effect, Entry, EntryKind, Event, MemberId, Notice, ShardId};
 use crate::limits::WHO_NAMES_MAX;
 
 /// A room. See the module's documentation.
@@ -38,7 +38,7 @@ pub struct Room {
     topic: Option<Topic>,
     members: BTreeMap<MemberId, Arc<str>>,
     /// Connections that are no members and speak here.
-    guests: usize,
+    guests: BTreeSet<MemberId>,
 }
 
 impl Room {
@@ -58,7 +58,7 @@ impl Room {
             last_seq,
             topic,
             members: BTreeMap::new(),
-            guests: 0,
+            guests: BTreeSet::new(),
         }
     }
 
@@ -89,6 +89,15 @@ impl Room {
     /// The members, in the order of their numbers.
     pub fn members(&self) -> impl Iterator<Item = MemberId> + '_ {
         self.members.keys().copied()
+    }
+
+    /// The shards that members are connected to, each once.
+    pub fn homes(&self) -> impl Iterator<Item = ShardId> + '_ {
+        let first = self.members.keys().next().copied().map(MemberId::home);
+        core::iter::successors(first, |home| {
+            let next = MemberId::new(ShardId(home.0.checked_add(1)?), 0);
+            self.members.range(next..).next().map(|(id, _)| id.home())
+        })
     }
 
     /// How many members there are.

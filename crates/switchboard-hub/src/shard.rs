@@ -1,34 +1,50 @@
-//! A part of the hub in one thread, with the connections it accepted.
+//! A part of the hub in one thread, with the connections it accepted and the rooms it owns.
 //!
 //! The only place that knows connections and sessions at once. It carries things between them and
 //! decides nothing that a door or a room could decide. What it asks of the network is a [`Net`], so
 //! that the same shard runs on sockets and on a network that a test makes up.
+//!
+//! It has two sides that only know each other by what they say ([`link`]): an [`owner`] of rooms,
+//! which numbers what happens there, and a home of connections, which is all the rest. A room's
+//! members may be at home in other shards.
 
+mod asks;
 mod chat;
+mod events;
 mod follow;
 mod guests;
+mod link;
 mod members;
 mod net;
+mod owner;
 mod parcels;
 mod served;
+mod shared;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use berkeley::{Addr, SocketFile};
+use berkeley::SocketFile;
 use switchboard_wire::{RoomName, notice};
-use tracing::{debug, error, info, warn};
+use tracing::{info, warn};
 
+pub use self::events::Arrival;
 pub use self::guests::Guests;
+pub use self::link::{Batch, Place};
+use self::link::{News, Post};
+use self::members::Seat;
 pub use self::net::Net;
+use self::owner::Owner;
 pub(crate) use self::served::{Message, Served};
+pub use self::shared::Shared;
+use self::waits::{Held, Wait};
 use crate::config::{Door, Senses};
 use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
-use crate::door::time::{self, Echoes};
-use crate::limits::{CHAT_READ_BYTES_MAX, FINISH_TIME, Limits, STALL_TIME, STOP_TIME};
-use crate::names::Names;
+use crate::door::time::Echoes;
+use crate::limits::{FINISH_TIME, Limits, STALL_TIME, STOP_TIME};
 use crate::room::Rooms;
 use crate::store::{Store, UploadId};
 
@@ -45,17 +61,6 @@ struct OpenDoor {
     _file: Option<SocketFile>,
 }
 
-/// Who has come to a door.
-#[derive(Debug, Clone)]
-pub struct Arrival {
-    /// What to call it: its address.
-    pub label: Arc<str>,
-    /// Which limit it counts for.
-    pub guest: Guests,
-    /// It is on this machine.
-    pub is_loopback: bool,
-}
-
 struct Connection<N: Net> {
     /// `None` when the socket is gone and only the store's answers are waited for.
     token: Option<N::Token>,
@@ -69,6 +74,8 @@ struct Connection<N: Net> {
     timer: Option<(Instant, N::Timer)>,
     /// Its time was up while the hub stood still, and it got a little more.
     spared: bool,
+    /// Why it is not read: a bit for each [`waits::Stop`].
+    stops: u8,
     session: Session,
 }
 
@@ -84,10 +91,12 @@ struct ParcelConnection {
     in_flight: usize,
     /// Since when it has not been read because the disk has to catch up.
     paused: Option<Instant>,
-    /// The conversation has ended: what is left is to wait for the store.
+    /// The conversation has ended: what is left is to wait for the store and for the rooms.
     over: bool,
-    /// The room that it speaks in, where it is no member.
-    held: Option<RoomName>,
+    /// The room that it speaks in, where it is no member, and which stays for it.
+    speaks_in: Option<RoomName>,
+    /// Rooms that it has let go of and that may still have something to say about what it brought.
+    owed: u32,
 }
 
 /// A file that the store knows of.
@@ -100,25 +109,53 @@ struct Transfer {
     over: bool,
 }
 
+/// What a shard is told at its start.
+#[derive(Debug)]
+pub struct ShardConfig {
+    /// Which of the hub's shards it is.
+    pub place: Place,
+    /// The bounds.
+    pub limits: Limits,
+    /// What comes from outside.
+    pub senses: Senses,
+    /// What it has together with the other shards.
+    pub shared: Arc<Shared>,
+    /// The rooms that are not forgotten, besides the lobby.
+    pub kept_rooms: Vec<RoomName>,
+    /// Where files go; without one, they cannot be stored.
+    pub store: Option<Arc<Store>>,
+}
+
 /// See the module's documentation.
 pub struct Shard<N: Net> {
     limits: Limits,
     senses: Senses,
     echoes: Echoes,
+    /// The rooms that this shard owns.
+    owner: Owner,
+    /// What is to be done here, and what others are to be told.
+    post: Post,
+    /// Which connections are in which room, whoever owns that.
+    seats: HashMap<RoomName, Seat<N::Token>>,
+    waits: HashMap<ConnectionId, Wait>,
+    /// Connections that waited and have their answer.
+    released: VecDeque<(ConnectionId, Held)>,
     doors: HashMap<N::Token, OpenDoor>,
     connections: BTreeMap<ConnectionId, Connection<N>>,
     by_token: HashMap<N::Token, ConnectionId>,
     transfers: HashMap<UploadId, Transfer>,
-    per_address: HashMap<Guests, usize>,
-    last_id: ConnectionId,
+    last_number: u64,
     last_upload: u64,
-    rooms: Rooms,
-    names: Arc<Mutex<Names>>,
-    store: Option<Store>,
+    shared: Arc<Shared>,
+    store: Option<Arc<Store>>,
     in_flight: usize,
     /// Parcel connections that are not read until the store has caught up.
     waiting: VecDeque<ConnectionId>,
     stopping: bool,
+    /// The other shards have been told that nobody is here any more.
+    is_done: bool,
+    /// Shards, this one too, that have told so.
+    done: usize,
     /// The time for ending in good order has passed.
     out_of_time: bool,
 }
@@ -127,40 +164,48 @@ impl<N: Net> core::fmt::Debug for Shard<N> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Shard")
             .field("connections", &self.connections.len())
-            .field("rooms", &self.rooms.len())
+            .field("rooms", &self.rooms().len())
             .finish_non_exhaustive()
     }
 }
 
 impl<N: Net> Shard<N> {
-    /// A shard without doors. `names` are those of the whole hub; `kept` are the rooms that are not
-    /// forgotten; without a store, files cannot be stored.
+    /// A shard without doors.
     #[must_use]
-    pub fn new(
-        limits: Limits,
-        mut senses: Senses,
-        names: Arc<Mutex<Names>>,
-        kept: Vec<RoomName>,
-        store: Option<Store>,
-    ) -> Self {
-        let rooms = Rooms::new(&limits, kept, (senses.entropy)());
-        Self {
+    pub fn new(config: ShardConfig) -> Self {
+        let ShardConfig {
+            place,
             limits,
             senses,
+            shared,
+            kept_rooms,
+            store,
+        } = config;
+        let has_lobby = place.owner_of(&RoomName::lobby()) == place.here;
+        let lobby_epoch = has_lobby.then(|| (senses.entropy)());
+        let rooms = Rooms::part(&limits, kept_rooms, lobby_epoch, shared.rooms());
+        Self {
+            limits,
+            owner: Owner::new(rooms, senses.clone()),
+            senses,
             echoes: Echoes::default(),
+            post: Post::new(place),
+            seats: HashMap::new(),
+            waits: HashMap::new(),
+            released: VecDeque::new(),
             doors: HashMap::new(),
             connections: BTreeMap::new(),
             by_token: HashMap::new(),
             transfers: HashMap::new(),
-            per_address: HashMap::new(),
-            last_id: 0,
+            last_number: 0,
             last_upload: 0,
-            rooms,
-            names,
+            shared,
             store,
             in_flight: 0,
             waiting: VecDeque::new(),
             stopping: false,
+            is_done: false,
+            done: 0,
             out_of_time: false,
         }
     }
@@ -183,49 +228,16 @@ impl<N: Net> Shard<N> {
             .map_or("closed", |open| open.door.name())
     }
 
-    /// The rooms, to look at.
+    /// The rooms that it owns, to look at.
     #[must_use]
     pub const fn rooms(&self) -> &Rooms {
-        &self.rooms
+        self.owner.rooms()
     }
 
-    fn names(&self) -> MutexGuard<'_, Names> {
-        // A thread that panicked with the names in hand has at most forgotten to free one.
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Closes the store when the reactor has stopped: what was received whole reaches the disk, as
-    /// far as there is time for it.
-    pub fn close(mut self) {
-        match self.store.take() {
-            Some(store) if self.out_of_time => store.give_up(),
-            Some(store) => store.close(),
-            None => {}
-        }
-    }
-
-    /// Why a new connection is not taken, if it is not.
-    fn refusal(&mut self, door: Door, guest: &Guests, loopback: bool) -> Option<String> {
-        if door == Door::Chat
-            && let Err(full) = self.rooms.enter(&RoomName::lobby(), 0)
-        {
-            return Some(full.to_string());
-        }
-        if self.by_token.len() >= self.limits.connections {
-            return Some(format!(
-                "the hub is full: {} connections",
-                self.limits.connections
-            ));
-        }
-        let here = self.per_address.get(guest).copied().unwrap_or(0);
-        let counts = self.limits.loopback_counts || !loopback;
-        if counts && here >= self.limits.connections_per_address {
-            return Some(format!(
-                "too many connections from one address: {}",
-                self.limits.connections_per_address
-            ));
-        }
-        None
+    /// True if it had to cut connections to end in time.
+    #[must_use]
+    pub const fn is_out_of_time(&self) -> bool {
+        self.out_of_time
     }
 
     /// Starts the clock of a connection, or sets it to the session's present deadline if that is
@@ -238,7 +250,9 @@ impl<N: Net> Shard<N> {
         let deadline = match &connection.session {
             Session::Line(session) => session.deadline(),
             // Nobody can be late while the hub itself is not listening: look again later.
-            Session::Parcel(parcel) if parcel.is_excused() => net.now() + self.limits.parcel_idle,
+            Session::Parcel(parcel) if parcel.over || connection.stops != 0 => {
+                net.now() + self.limits.parcel_idle
+            }
             Session::Parcel(parcel) => parcel.session.deadline(),
         };
         match connection.timer {
@@ -274,7 +288,7 @@ impl<N: Net> Shard<N> {
         }
         let reason = match &mut connection.session {
             Session::Line(session) => session.expire(now),
-            Session::Parcel(parcel) if parcel.is_excused() => None,
+            Session::Parcel(parcel) if parcel.over || connection.stops != 0 => None,
             Session::Parcel(parcel) => parcel.session.expire(now).map(|error| error.to_string()),
         };
         match reason {
@@ -289,17 +303,13 @@ impl<N: Net> Shard<N> {
     /// Forgets a connection's socket; the connection too, unless the store still owes it answers.
     fn forget(&mut self, net: &mut N, id: ConnectionId) {
         self.give_back(id);
+        self.forget_wait(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         if let Some(token) = connection.token.take() {
             self.by_token.remove(&token);
-            if let Some(count) = self.per_address.get_mut(&connection.guest) {
-                *count -= 1;
-                if *count == 0 {
-                    self.per_address.remove(&connection.guest);
-                }
-            }
+            self.shared.go(&connection.guest);
         }
         if let Some((_, timer)) = connection.timer.take() {
             net.cancel_timer(timer);
@@ -316,7 +326,7 @@ impl<N: Net> Shard<N> {
         if !owed {
             self.connections.remove(&id);
         }
-        self.stop_when_empty(net);
+        self.end_when_empty();
     }
 
     /// The hub is to end: no new connections, nothing more is read, everybody gets what is theirs.
@@ -345,7 +355,8 @@ impl<N: Net> Shard<N> {
                 (_, None) => {}
             }
         }
-        self.stop_when_empty(net);
+        self.end_when_empty();
+        self.settle_down(net);
     }
 
     /// Ends what did not end in time, with resets: an end in good order would tell a reader that
@@ -366,169 +377,22 @@ impl<N: Net> Shard<N> {
         net.stop();
     }
 
-    fn stop_when_empty(&self, net: &mut N) {
-        if self.stopping && self.connections.is_empty() {
+    /// Tells the other shards when nobody is here any more. Rooms are served until nobody is
+    /// anywhere.
+    fn end_when_empty(&mut self) {
+        if self.stopping && !self.is_done && self.connections.is_empty() {
+            self.is_done = true;
+            for shard in self.post.place.all() {
+                self.post.news(shard, News::Done);
+            }
+        }
+    }
+
+    /// A shard has nobody any more.
+    fn one_is_done(&mut self, net: &mut N) {
+        self.done += 1;
+        if self.done >= self.post.place.all().len() {
             net.stop();
         }
-    }
-}
-
-impl ParcelConnection {
-    /// True while it is the hub that keeps the peer waiting.
-    const fn is_excused(&self) -> bool {
-        self.paused.is_some() || self.over
-    }
-}
-
-/// What the network tells.
-impl<N: Net> Shard<N> {
-    /// Somebody has come to a door.
-    pub fn arrived(
-        &mut self,
-        net: &mut N,
-        listener: N::Token,
-        socket: N::Socket,
-        arrival: Arrival,
-    ) {
-        let Some(door) = self.doors.get(&listener).map(|open| open.door) else {
-            return;
-        };
-        let Arrival {
-            label,
-            guest,
-            is_loopback,
-        } = arrival;
-        if let Some(reason) = self.refusal(door, &guest, is_loopback) {
-            warn!("{label} turned away from the {door} door: {reason}");
-            // By the other doors an end in good order would mean that everything was taken.
-            net.turn_away(socket, (door == Door::Chat).then(|| notice(&reason)));
-            return;
-        }
-        // A parcel connection that breaks must not look like an end in good order, by which the
-        // sender knows that everything was stored.
-        let token = match net.add(socket, self.limits.outbox_bytes, door == Door::Parcels) {
-            Ok(token) => token,
-            Err(error) => {
-                warn!("{label} turned away from the {door} door: {error}");
-                return;
-            }
-        };
-        self.last_id += 1;
-        let (id, now) = (self.last_id, net.now());
-        let session = if door == Door::Chat {
-            Session::Line(LineSession::new(&self.limits, now))
-        } else {
-            Session::Parcel(Box::new(ParcelConnection {
-                session: ParcelSession::new(&self.limits, now),
-                in_flight: 0,
-                paused: None,
-                over: false,
-                held: None,
-            }))
-        };
-        *self.per_address.entry(guest.clone()).or_default() += 1;
-        self.by_token.insert(token, id);
-        let connection = Connection {
-            token: Some(token),
-            label: label.clone(),
-            name: label.clone(),
-            guest,
-            room: None,
-            timer: None,
-            spared: false,
-            session,
-        };
-        self.connections.insert(id, connection);
-        self.arm(net, id);
-        info!("{label} came in by the {door} door");
-        if door == Door::Chat {
-            net.limit_reads(token, CHAT_READ_BYTES_MAX);
-            self.enter(net, id, RoomName::lobby(), false);
-        }
-    }
-
-    /// Somebody has come to a door for whom there is no descriptor but a borrowed one.
-    pub fn crowded(&self, net: &mut N, listener: N::Token, socket: N::Socket, label: &str) {
-        if let Some(open) = self.doors.get(&listener) {
-            let (door, reason) = (open.door, "the hub is full: it has no descriptors left");
-            warn!("{label} turned away from the {door} door: {reason}");
-            net.turn_away(socket, (door == Door::Chat).then(|| notice(reason)));
-        }
-    }
-
-    /// Bytes came from a connection.
-    pub fn received(&mut self, net: &mut N, source: N::Token, bytes: &[u8]) {
-        let Some(&id) = self.by_token.get(&source) else {
-            return;
-        };
-        match self.session(id) {
-            Some(Session::Line(_)) => self.lines(net, id, bytes),
-            Some(Session::Parcel(_)) => self.parcels(net, id, bytes),
-            None => return,
-        }
-        self.arm(net, id);
-    }
-
-    /// A peer has ended its side.
-    pub fn ended(&mut self, net: &mut N, source: N::Token) {
-        let Some(&id) = self.by_token.get(&source) else {
-            return;
-        };
-        match self.session(id) {
-            Some(Session::Line(_)) => self.last_line(net, id),
-            Some(Session::Parcel(_)) => self.parcels_ended(net, id),
-            None => {}
-        }
-    }
-
-    /// A connection is gone, and its token is void; without a reason it was finished.
-    pub fn closed(&mut self, net: &mut N, source: N::Token, reason: Option<String>) {
-        if let Some(open) = self.doors.remove(&source) {
-            let reason = reason.unwrap_or_default();
-            error!("the {} door is lost: {reason}", open.door);
-            return;
-        }
-        let Some(&id) = self.by_token.get(&source) else {
-            return;
-        };
-        match self.session(id) {
-            Some(Session::Line(_)) => self.member_gone(net, id, reason),
-            Some(Session::Parcel(_)) => self.parcels_closed(net, id, reason),
-            None => {}
-        }
-    }
-
-    /// A datagram came to a door.
-    pub fn datagram(&mut self, net: &N, socket: N::Token, from: &Addr, bytes: &[u8]) {
-        let Some(open) = self.doors.get(&socket) else {
-            return;
-        };
-        let now = (self.senses.clock)();
-        let Some(answer) = time::reply(bytes, from.port(), open.port, &now) else {
-            debug!("{from} asked the time from a port that answers itself: no answer");
-            return;
-        };
-        if self.echoes.is_server(from, bytes, &answer) {
-            debug!("{from} only sends back what it is answered: no answer");
-            return;
-        }
-        match net.send_datagram(socket, from, &answer) {
-            Ok(()) => debug!("{from} asked the time"),
-            Err(error) => debug!("{from} asked the time and could not be answered: {error}"),
-        }
-    }
-
-    /// A timer is due.
-    pub fn timer(&mut self, net: &mut N, tag: u64) {
-        if tag == STOP_TIMER {
-            self.cut_the_rest(net);
-        } else {
-            self.expire(net, tag);
-        }
-    }
-
-    fn session(&self, id: ConnectionId) -> Option<&Session> {
-        let connection = self.connections.get(&id)?;
-        Some(&connection.session)
     }
 }

@@ -89,6 +89,21 @@ impl UploadId {
         let lanes = STORE_THREADS as u64;
         Self(serial.wrapping_mul(lanes).wrapping_add(lane % lanes))
     }
+
+    const SERIAL_BITS: u32 = 44;
+
+    /// The same for one of several who ask the store and do not count together.
+    #[must_use]
+    pub const fn of_shard(shard: u16, lane: u64, serial: u64) -> Self {
+        let serial = serial & ((1 << Self::SERIAL_BITS) - 1);
+        Self::in_lane(lane, ((shard as u64) << Self::SERIAL_BITS) | serial)
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub const fn shard(self) -> u16 {
+        ((self.0 / STORE_THREADS as u64) >> Self::SERIAL_BITS) as u16
+    }
 }
 
 /// What a store is asked to do.

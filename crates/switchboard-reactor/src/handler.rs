@@ -123,6 +123,11 @@ pub trait Handler {
     /// The mailbox may turn out empty, if an earlier call has taken its values already.
     fn woken(&mut self, _reactor: &mut Reactor) {}
 
+    /// All that this turn brought has been told, and what was sent is about to be written: the
+    /// place for what is to be done once however much came. It is called once more behind the
+    /// writing, which may have told of connections that broke or drained.
+    fn turn_ended(&mut self, _reactor: &mut Reactor) {}
+
     /// A listener could not accept, or a datagram socket not receive. Both go on by themselves.
     ///
     /// A listener rests a while first, 10 ms and then ever longer up to a second, most often

@@ -259,21 +259,18 @@ pub fn encode_notice(answer: &Notice) -> Bytes {
     }
 }
 
-/// The answer to `/rooms`, for a member of the room `here`: who asks learns how many are in a room
-/// and nothing else of it.
+/// The answer to `/rooms`, for a member of the room `here`, of `count` rooms of which these are the
+/// first: who asks learns how many are in a room and nothing else of it.
 #[must_use]
-pub fn encode_rooms<'a>(
-    rooms: impl ExactSizeIterator<Item = (&'a RoomName, usize)>,
-    here: &RoomName,
-) -> Bytes {
-    let count = rooms.len();
+pub fn encode_rooms(count: usize, first: &[(RoomName, usize)], here: &RoomName) -> Bytes {
+    let first = first.get(..ROOMS_LISTED_MAX).unwrap_or(first);
     let mut shown = String::new();
-    for (name, members) in rooms.take(ROOMS_LISTED_MAX) {
+    for (name, members) in first {
         let comma = if shown.is_empty() { "" } else { ", " };
         let here = if name == here { ", you are here" } else { "" };
         shown.push_str(&format!("{comma}{name} ({members}{here})"));
     }
-    let more = more(count.saturating_sub(ROOMS_LISTED_MAX));
+    let more = more(count.saturating_sub(first.len()));
     notice(&format!("{count} rooms: {shown}{more}"))
 }
 

@@ -12,11 +12,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use switchboard_wire::{
     Answer, EntryFrame, EntryKind as FrameKind, Fields, FileName, ParcelError, ParcelEvent,
-    ParcelLimits, ParcelMachine,
+    ParcelLimits, ParcelMachine, RoomName,
 };
 
 use crate::limits::{Limits, PENDING_PARCELS_MAX, PENDING_TEXT_BYTES_MAX};
-use crate::room::{Entry, EntryKind, Room};
+use crate::room::{Entry, EntryKind};
 use crate::store::UploadId;
 
 /// One client's conversation.
@@ -288,11 +288,11 @@ impl ParcelSession {
 /// An entry of a room as a follower receives it. What is too long for a frame is told as a gap, so
 /// that whoever counts knows that something was there.
 #[must_use]
-pub fn encode_entry(room: &Room, entry: &Entry) -> Bytes {
+pub fn encode_entry(room: &RoomName, epoch: u64, entry: &Entry) -> Bytes {
     let text = |text: &str| text.to_owned();
     let frame = EntryFrame {
-        room: text(room.name().as_str()),
-        epoch: room.epoch(),
+        room: text(room.as_str()),
+        epoch,
         seq: entry.seq,
         time_ms: entry.time_ms,
         from: text(&entry.author),

@@ -1,10 +1,12 @@
-//! All rooms of a shard.
+//! All rooms that a shard owns.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use switchboard_wire::{MessageId, RoomName};
 
-use super::Room;
+use super::{MemberId, Room};
 use crate::limits::{Limits, MESSAGE_IDS_MAX};
 
 /// All rooms, by name: made by whoever comes first, forgotten when the last has gone, unless they
@@ -14,6 +16,8 @@ pub struct Rooms {
     rooms: BTreeMap<RoomName, Room>,
     kept: BTreeSet<RoomName>,
     rooms_max: usize,
+    /// How many there are in the whole hub.
+    count: Arc<AtomicUsize>,
     members_max: usize,
     numbers: Numbers,
 }
@@ -43,13 +47,31 @@ impl Rooms {
     /// made.
     #[must_use]
     pub fn new(limits: &Limits, kept: impl IntoIterator<Item = RoomName>, epoch: u64) -> Self {
+        Self::part(limits, kept, Some(epoch), Arc::default())
+    }
+
+    /// The rooms of one shard of several, which count together in `count`. The lobby is among them
+    /// if it has an epoch here.
+    #[must_use]
+    pub fn part(
+        limits: &Limits,
+        kept: impl IntoIterator<Item = RoomName>,
+        lobby_epoch: Option<u64>,
+        count: Arc<AtomicUsize>,
+    ) -> Self {
         let lobby = RoomName::lobby();
         let mut kept: BTreeSet<RoomName> = kept.into_iter().collect();
         kept.insert(lobby.clone());
+        let mut rooms = BTreeMap::new();
+        if let Some(epoch) = lobby_epoch {
+            rooms.insert(lobby.clone(), Room::new(lobby, epoch));
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         Self {
-            rooms: BTreeMap::from([(lobby.clone(), Room::new(lobby, epoch))]),
+            rooms,
             kept,
             rooms_max: limits.rooms,
+            count,
             members_max: limits.room_members,
             numbers: Numbers::default(),
         }
@@ -77,7 +99,7 @@ impl Rooms {
         self.rooms.len()
     }
 
-    /// Never true: there is the lobby.
+    /// True if there is no room here, as there may be where the lobby is another shard's.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty()
@@ -89,12 +111,17 @@ impl Rooms {
         self.kept.contains(name)
     }
 
-    /// A room with a place for one more member; made, with `epoch`, if there is none of this name.
+    /// A room with a place for one more member; made, with this epoch, if there is none of this
+    /// name.
     /// One that nobody comes to after all is to be [forgotten](Rooms::forget).
     ///
     /// # Errors
     /// [`RoomRefusal`].
-    pub fn enter(&mut self, name: &RoomName, epoch: u64) -> Result<&mut Room, RoomRefusal> {
+    pub fn enter(
+        &mut self,
+        name: &RoomName,
+        epoch: impl FnOnce() -> u64,
+    ) -> Result<&mut Room, RoomRefusal> {
         let max = self.members_max;
         let room = self.open(name, epoch)?;
         if room.len() >= max {
@@ -105,28 +132,35 @@ impl Rooms {
     }
 
     /// A room to drop something in, for a connection that is no member: it stays until that has
-    /// [let it go](Rooms::let_go).
+    /// [let it go](Rooms::let_go). To hold it again changes nothing.
     ///
     /// # Errors
     /// [`RoomRefusal::TooManyRooms`].
-    pub fn hold(&mut self, name: &RoomName, epoch: u64) -> Result<(), RoomRefusal> {
-        self.open(name, epoch)?.guests += 1;
-        Ok(())
+    pub fn hold(
+        &mut self,
+        name: &RoomName,
+        guest: MemberId,
+        epoch: impl FnOnce() -> u64,
+    ) -> Result<&mut Room, RoomRefusal> {
+        let room = self.open(name, epoch)?;
+        room.guests.insert(guest);
+        Ok(room)
     }
 
-    /// A connection that held a room speaks there no longer.
-    pub fn let_go(&mut self, name: &RoomName) {
+    /// A connection that may have held a room speaks there no longer.
+    pub fn let_go(&mut self, name: &RoomName, guest: MemberId) {
         if let Some(room) = self.rooms.get_mut(name) {
-            room.guests = room.guests.saturating_sub(1);
+            room.guests.remove(&guest);
         }
         self.forget(name);
     }
 
     /// Forgets a room, if nobody is there and it is not kept.
     pub fn forget(&mut self, name: &RoomName) {
-        let is_idle = |room: &Room| room.is_empty() && room.guests == 0;
+        let is_idle = |room: &Room| room.is_empty() && room.guests.is_empty();
         if self.rooms.get(name).is_some_and(is_idle) && !self.kept.contains(name) {
             self.rooms.remove(name);
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -145,15 +179,20 @@ impl Rooms {
         }
     }
 
-    fn open(&mut self, name: &RoomName, epoch: u64) -> Result<&mut Room, RoomRefusal> {
-        let (count, max) = (self.rooms.len(), self.rooms_max);
+    fn open(
+        &mut self,
+        name: &RoomName,
+        epoch: impl FnOnce() -> u64,
+    ) -> Result<&mut Room, RoomRefusal> {
+        let max = self.rooms_max;
         match self.rooms.entry(name.clone()) {
             std::collections::btree_map::Entry::Occupied(room) => Ok(room.into_mut()),
-            std::collections::btree_map::Entry::Vacant(_) if count >= max => {
-                Err(RoomRefusal::TooManyRooms { max })
-            }
             std::collections::btree_map::Entry::Vacant(place) => {
-                Ok(place.insert(Room::new(name.clone(), epoch)))
+                let one_more = |count| (count < max).then_some(count + 1);
+                self.count
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+                    .map_err(|_full| RoomRefusal::TooManyRooms { max })?;
+                Ok(place.insert(Room::new(name.clone(), epoch())))
             }
         }
     }

@@ -4,9 +4,32 @@ use std::sync::Arc;
 
 use switchboard_wire::{FileName, MessageId, RoomName, Topic};
 
-/// A member, by a number that is never used again.
+/// One of the hub's shards, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ShardId(pub u16);
+
+/// A member, by a number that is never used again. Its upper 16 bits are the shard that the member
+/// is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub u64);
+
+impl MemberId {
+    const NUMBER_BITS: u32 = 48;
+
+    /// The `number`-th connection of a shard; a shard that takes a million a second has numbers for
+    /// nine years.
+    #[must_use]
+    pub const fn new(home: ShardId, number: u64) -> Self {
+        let home = (home.0 as u64) << Self::NUMBER_BITS;
+        Self(home | (number & ((1 << Self::NUMBER_BITS) - 1)))
+    }
+
+    /// The shard that it is connected to.
+    #[must_use]
+    pub const fn home(self) -> ShardId {
+        ShardId((self.0 >> Self::NUMBER_BITS) as u16)
+    }
+}
 
 /// Who says something.
 #[derive(Debug, Clone, PartialEq, Eq)]

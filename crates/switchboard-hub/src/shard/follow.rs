@@ -4,58 +4,65 @@
 use switchboard_wire::{Answer, Fields, Follow, RoomName};
 use tracing::warn;
 
+use super::link::{Command, Ticket};
 use super::{ConnectionId, Net, Session, Shard};
 use crate::door::parcel::{Ready, encode_answer};
-use crate::room::{Author, Event, MemberId, Room};
+use crate::room::{Author, Event, MemberId};
 
 impl<N: Net> Shard<N> {
-    /// Brings something of a parcel client into its room, and tells the client if it wants to know.
+    /// Brings something of a parcel client into its room; the client is told if it wants to know.
     pub(super) fn bring(&mut self, net: &mut N, id: ConnectionId, ready: Ready) {
         let (Ready::File { fields, .. } | Ready::Message { fields, .. }) = &ready;
-        let fields = fields.clone();
-        let room = fields.room.clone().unwrap_or_else(RoomName::lobby);
-        if let Some(message_id) = &fields.id
-            && let Some(seq) = self.rooms.taken(&room, message_id)
-        {
-            self.acknowledge(net, id, &room, seq, &fields);
-            return;
-        }
-        let by = match self.author(net, id, &fields) {
+        let by = match self.author(id, fields) {
             Ok(by) => by,
-            Err(reason) => return self.refuse(net, id, &fields, &reason),
+            Err(reason) => return self.refuse(net, id, &fields.clone(), &reason),
         };
-        if let Err(reason) = self.hold_room(id, &room) {
-            return self.refuse(net, id, &fields, &reason);
-        }
-        let (reply_to, message_id) = (fields.reply_to, fields.id.clone());
-        let event = match ready {
-            Ready::File { name, bytes, .. } => Event::File {
-                by,
+        let (event, fields) = match ready {
+            Ready::File {
                 name,
                 bytes,
-                reply_to,
-                id: message_id,
-            },
-            Ready::Message { text, .. } => Event::Say {
-                by,
-                text,
-                reply_to,
-                id: message_id,
-            },
+                fields,
+            } => {
+                let (reply_to, id) = (fields.reply_to, fields.id.clone());
+                let event = Event::File {
+                    by,
+                    name,
+                    bytes,
+                    reply_to,
+                    id,
+                };
+                (event, fields)
+            }
+            Ready::Message { text, fields } => {
+                let (reply_to, id) = (fields.reply_to, fields.id.clone());
+                let event = Event::Say {
+                    by,
+                    text,
+                    reply_to,
+                    id,
+                };
+                (event, fields)
+            }
         };
-        // Others may be dropped by what it says, which is said behind it.
-        let seq = self.rooms.get(&room).map_or(0, Room::last_seq) + 1;
-        if let Some(message_id) = &fields.id {
-            self.rooms.note(&room, message_id.clone(), seq);
-        }
-        self.tell_room(net, room.clone(), event);
-        self.acknowledge(net, id, &room, seq, &fields);
+        let room = fields.room.unwrap_or_else(RoomName::lobby);
+        self.speak_in(id, &room);
+        let guest = MemberId(id);
+        let ticket = fields.wants_ack.then_some(Ticket {
+            connection: guest,
+            id: fields.id,
+        });
+        self.post.command(Command::Bring {
+            room,
+            guest,
+            event,
+            ticket,
+        });
     }
 
     /// Whose a parcel is, as the others see it.
-    fn author(&mut self, net: &mut N, id: ConnectionId, fields: &Fields) -> Result<Author, String> {
+    fn author(&mut self, id: ConnectionId, fields: &Fields) -> Result<Author, String> {
         if let Some(from) = &fields.from {
-            self.take_name(net, id, from)
+            self.take_name(id, from)
                 .map_err(|refusal| refusal.to_string())?;
         }
         let connection = self.connections.get(&id).ok_or("it is gone")?;
@@ -68,48 +75,60 @@ impl<N: Net> Shard<N> {
         }))
     }
 
-    /// Keeps the room that a client speaks in, for as long as it speaks there.
-    fn hold_room(&mut self, id: ConnectionId, room: &RoomName) -> Result<(), String> {
-        let epoch = (self.senses.entropy)();
-        let Some(parcel) = self.parcel(id) else {
-            return Err("it is gone".to_owned());
-        };
-        if parcel.held.as_ref() == Some(room) {
-            return Ok(());
+    /// Notes the room that a client speaks in, which stays for as long as it speaks there.
+    fn speak_in(&mut self, id: ConnectionId, room: &RoomName) {
+        if let Some(parcel) = self.parcel(id)
+            && parcel.speaks_in.as_ref() != Some(room)
+        {
+            let before = parcel.speaks_in.replace(room.clone());
+            self.let_go_of_room(id, before);
         }
-        let before = parcel.held.take();
-        if let Some(before) = before {
-            self.rooms.let_go(&before);
-        }
-        self.rooms
-            .hold(room, epoch)
-            .map_err(|refusal| refusal.to_string())?;
-        if let Some(parcel) = self.parcel(id) {
-            parcel.held = Some(room.clone());
-        }
-        Ok(())
     }
 
-    fn acknowledge(
+    /// A client speaks in a room no longer, which answers behind all that it has to say.
+    pub(super) fn let_go_of_room(&mut self, id: ConnectionId, room: Option<RoomName>) {
+        if let Some(room) = room {
+            if let Some(parcel) = self.parcel(id) {
+                parcel.owed += 1;
+            }
+            let guest = MemberId(id);
+            self.post.command(Command::LetGo { room, guest });
+        }
+    }
+
+    /// What a client brought has its number.
+    pub(super) fn acked(
         &mut self,
         net: &mut N,
-        id: ConnectionId,
+        ticket: Ticket,
         room: &RoomName,
-        seq: u64,
-        fields: &Fields,
+        (epoch, seq): (u64, u64),
+        durable: bool,
     ) {
-        if !fields.wants_ack {
-            return;
-        }
-        let epoch = self.rooms.get(room).map_or(0, Room::epoch);
         let ack = Answer::Ack {
             room: room.as_str().to_owned(),
             epoch,
             seq,
-            id: fields.id.clone(),
-            durable: false,
+            id: ticket.id,
+            durable,
         };
-        self.send_to(net, id, encode_answer(&ack));
+        self.send_to(net, ticket.connection.0, encode_answer(&ack));
+    }
+
+    /// What a client brought is not taken by the room.
+    pub(super) fn not_taken(
+        &mut self,
+        net: &mut N,
+        id: ConnectionId,
+        ticket: Option<Ticket>,
+        why: &str,
+    ) {
+        let fields = Fields {
+            wants_ack: ticket.is_some(),
+            id: ticket.and_then(|ticket| ticket.id),
+            ..Fields::default()
+        };
+        self.refuse(net, id, &fields, why);
     }
 
     /// A parcel is not taken: it is remembered for the end of the conversation, and told now to who
@@ -134,46 +153,34 @@ impl<N: Net> Shard<N> {
     /// A client wants to receive what happens in a room. It becomes a member: nobody listens
     /// unseen.
     pub(super) fn follow(&mut self, net: &mut N, id: ConnectionId, follow: Follow) {
-        // Whoever asks for this reads.
+        if let Some(from) = &follow.from
+            && let Err(refusal) = self.take_name(id, from)
+        {
+            return self.refuse_follow(net, id, &refusal.to_string());
+        }
+        self.ask_to_enter(id, follow.room.clone(), false, Some(follow));
+    }
+
+    /// A client cannot follow. Whoever asks for that reads.
+    pub(super) fn refuse_follow(&mut self, net: &mut N, id: ConnectionId, reason: &str) {
         let asked = Fields {
             wants_ack: true,
             ..Fields::default()
         };
-        let is_there = self.room_of(id) == Some(&follow.room);
-        let epoch = (self.senses.entropy)();
-        // Who is there already has its place.
-        if !is_there && let Err(refusal) = self.rooms.enter(&follow.room, epoch) {
-            return self.refuse(net, id, &asked, &refusal.to_string());
-        }
-        if let Some(from) = &follow.from
-            && let Err(refusal) = self.take_name(net, id, from)
-        {
-            self.rooms.forget(&follow.room);
-            return self.refuse(net, id, &asked, &refusal.to_string());
-        }
-        if !is_there {
-            self.leave_room(net, id, None);
-        }
-        self.tell_position(net, id, &follow);
-        if let Some(parcel) = self.parcel(id) {
-            parcel.session.follow();
-        }
-        if !is_there {
-            self.enter(net, id, follow.room, false);
-        }
+        self.refuse(net, id, &asked, reason);
     }
 
     /// Tells a follower where it begins, and what it cannot have. Nothing is kept, so that is all
     /// that it does not know.
-    fn tell_position(&mut self, net: &mut N, id: ConnectionId, follow: &Follow) {
-        let Some(room) = self.rooms.get(&follow.room) else {
-            return;
-        };
-        let (name, epoch, last) = (
-            room.name().as_str().to_owned(),
-            room.epoch(),
-            room.last_seq(),
-        );
+    pub(super) fn tell_position(
+        &mut self,
+        net: &mut N,
+        id: ConnectionId,
+        follow: &Follow,
+        epoch: u64,
+        last: u64,
+    ) {
+        let name = follow.room.as_str().to_owned();
         let room = || name.clone();
         let is_other = follow.epoch.is_some_and(|known| known != epoch)
             || follow.since.is_some_and(|since| since > last);
@@ -207,12 +214,10 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Nothing of a connection stays behind: its name and the room that it held.
+    /// Nothing of a connection stays behind: its name and the room that it spoke in.
     pub(super) fn give_back(&mut self, id: ConnectionId) {
-        self.names().release(MemberId(id));
-        let held = self.parcel(id).and_then(|parcel| parcel.held.take());
-        if let Some(room) = held {
-            self.rooms.let_go(&room);
-        }
+        self.shared.names().release(MemberId(id));
+        let room = self.parcel(id).and_then(|parcel| parcel.speaks_in.take());
+        self.let_go_of_room(id, room);
     }
 }

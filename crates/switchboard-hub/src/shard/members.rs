@@ -1,18 +1,36 @@
-//! The shard's part in the rooms: who is where, what it is called, and who hears what.
+//! The home's part in the rooms: who is where, what it is called, and who hears what.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use switchboard_reactor::SendError;
-use switchboard_wire::{Nick, RoomName, clean};
-use tracing::{info, warn};
+use switchboard_wire::{Nick, RoomName, notice};
+use tracing::warn;
 
-use super::{Connection, ConnectionId, Net, Session, Shard};
-use crate::door::{line, parcel};
-use crate::limits::LOGGED_TEXT_CHARS_MAX;
+use super::link::{Command, Published};
+use super::waits::Awaited;
+use super::{ConnectionId, Net, Session, Shard};
+use crate::door::line;
+use crate::limits::FINISH_TIME;
 use crate::names::NameRefusal;
-use crate::room::{Effect, Entry, EntryKind, Event, MemberId, Room};
+use crate::room::{Event, MemberId, Notice};
+
+/// The members of one room that are connected here, by the form in which they read it.
+#[derive(Debug)]
+pub(super) struct Seat<T> {
+    lines: BTreeMap<ConnectionId, T>,
+    frames: BTreeMap<ConnectionId, T>,
+}
+
+impl<T> Default for Seat<T> {
+    fn default() -> Self {
+        Self {
+            lines: BTreeMap::new(),
+            frames: BTreeMap::new(),
+        }
+    }
+}
 
 impl<N: Net> Shard<N> {
     /// The room that a connection is a member of.
@@ -20,54 +38,115 @@ impl<N: Net> Shard<N> {
         self.connections.get(&id)?.room.as_ref()
     }
 
-    /// A connection becomes a member of a room that has a place for it.
-    pub(super) fn enter(
+    /// A room has let a connection in. The place in the old one was kept until now.
+    pub(super) fn entered(
         &mut self,
         net: &mut N,
         id: ConnectionId,
         room: RoomName,
-        is_greeted: bool,
+        (epoch, last_seq): (u64, u64),
+        was_there: bool,
     ) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            // It was dropped on its way here.
-            self.rooms.forget(&room);
+        if self.awaited_room(id) != Some(&room) {
+            // It has gone in the meantime, and the room has been told.
+            return;
+        }
+        let Some(Awaited::Entry { follow, .. }) = self.answered(net, id) else {
             return;
         };
-        connection.room = Some(room.clone());
-        let (member, name) = (MemberId(id), connection.name.clone());
-        let event = Event::Join {
-            member,
-            name,
-            is_greeted,
-        };
-        self.tell_room(net, room, event);
-    }
-
-    /// A connection is no member any more, if it was one.
-    pub(super) fn leave_room(&mut self, net: &mut N, id: ConnectionId, reason: Option<String>) {
-        let connection = self.connections.get_mut(&id);
-        if let Some(room) = connection.and_then(|connection| connection.room.take()) {
-            let member = MemberId(id);
-            self.tell_room(net, room, Event::Leave { member, reason });
+        if !was_there {
+            self.leave_room(id, None);
+            self.sit_down(id, room.clone());
+        }
+        if let Some(follow) = follow {
+            self.tell_position(net, id, &follow, epoch, last_seq);
+            if let Some(parcel) = self.parcel(id) {
+                parcel.session.follow();
+            }
         }
     }
 
-    /// Gives a connection a name, and tells those who see it.
-    pub(super) fn take_name(
-        &mut self,
-        net: &mut N,
-        id: ConnectionId,
-        nick: &Nick,
-    ) -> Result<(), NameRefusal> {
-        let member = MemberId(id);
-        self.names().take(member, nick)?;
+    fn sit_down(&mut self, id: ConnectionId, room: RoomName) {
         let Some(connection) = self.connections.get_mut(&id) else {
-            self.names().release(member);
+            return;
+        };
+        let Some(token) = connection.token else {
+            return;
+        };
+        connection.room = Some(room.clone());
+        let seat = self.seats.entry(room).or_default();
+        match connection.session {
+            Session::Line(_) => seat.lines.insert(id, token),
+            Session::Parcel(_) => seat.frames.insert(id, token),
+        };
+    }
+
+    /// A room does not let a connection in, which stays where it is; or goes, if that is nowhere.
+    pub(super) fn not_entered(&mut self, net: &mut N, id: ConnectionId, why: &str) {
+        if self.awaited_room(id).is_none() {
+            return;
+        }
+        self.answered(net, id);
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        match (&connection.session, &connection.room, connection.token) {
+            (Session::Parcel(_), ..) => self.refuse_follow(net, id, why),
+            (Session::Line(_), Some(_), _) => self.answer(net, id, why),
+            (Session::Line(_), None, Some(token)) => {
+                warn!("{} turned away from the chat door: {why}", connection.label);
+                net.send(token, notice(why)).ok();
+                net.finish(token, FINISH_TIME);
+                self.shared.names().release(MemberId(id));
+            }
+            (Session::Line(_), None, None) => {}
+        }
+    }
+
+    /// A connection is no member any more, if it was one, and does not become one.
+    pub(super) fn leave_room(&mut self, id: ConnectionId, reason: Option<String>) {
+        self.forget_wait(id);
+        let connection = self.connections.get_mut(&id);
+        if let Some(room) = connection.and_then(|connection| connection.room.take()) {
+            if let Some(seat) = self.seats.get_mut(&room) {
+                seat.lines.remove(&id);
+                seat.frames.remove(&id);
+                if seat.lines.is_empty() && seat.frames.is_empty() {
+                    self.seats.remove(&room);
+                }
+            }
+            self.leave_behind(room, MemberId(id), reason);
+        }
+    }
+
+    /// Tells a room that a member has gone.
+    pub(super) fn leave_behind(
+        &mut self,
+        room: RoomName,
+        member: MemberId,
+        reason: Option<String>,
+    ) {
+        let event = Event::Leave { member, reason };
+        self.post.command(Command::Do { room, event });
+    }
+
+    /// Gives a connection a name, and tells those who see it.
+    pub(super) fn take_name(&mut self, id: ConnectionId, nick: &Nick) -> Result<(), NameRefusal> {
+        let member = MemberId(id);
+        self.shared.names().take(member, nick)?;
+        let Some(connection) = self.connections.get_mut(&id) else {
+            self.shared.names().release(member);
             return Ok(());
         };
         let name: Arc<str> = nick.as_str().into();
         connection.name = name.clone();
-        self.tell_room_of(net, id, Event::Rename { member, name });
+        let here = connection.room.clone();
+        let there = self.awaited_room(id).cloned();
+        for room in here.into_iter().chain(there) {
+            let name = name.clone();
+            let event = Event::Rename { member, name };
+            self.post.command(Command::Do { room, event });
+        }
         Ok(())
     }
 
@@ -78,167 +157,79 @@ impl<N: Net> Shard<N> {
         let Some(token) = connection.and_then(|connection| connection.token) else {
             return;
         };
-        if net.send(token, piece) == Err(SendError::Full)
-            && let Some((room, event)) = self.drop_full(net, MemberId(id))
-        {
-            self.tell_room(net, room, event);
+        if net.send(token, piece) == Err(SendError::Full) {
+            self.drop_full(net, id);
         }
     }
 
     /// Tells the room of a member what happened.
-    pub(super) fn tell_room_of(&mut self, net: &mut N, id: ConnectionId, event: Event) {
+    pub(super) fn tell_room_of(&mut self, id: ConnectionId, event: Event) {
         if let Some(room) = self.room_of(id).cloned() {
-            self.tell_room(net, room, event);
+            self.post.command(Command::Do { room, event });
         }
     }
 
-    /// Tells a room what happened, and does what the room wants done about it. A member whose
-    /// outbox is full is dropped, which is told to its room as well, until all is said.
-    pub(super) fn tell_room(&mut self, net: &mut N, room: RoomName, event: Event) {
-        // One after the other and not one inside the other: thousands may turn out to have stopped
-        // reading at the same line, more than the stack could hold.
-        let mut events = VecDeque::from([(room, event)]);
-        while let Some((room, event)) = events.pop_front() {
-            let is_leaving = matches!(event, Event::Leave { .. });
-            for member in self.carry_out(net, &room, event) {
-                events.extend(self.drop_full(net, member));
-            }
-            if is_leaving {
-                self.rooms.forget(&room);
-            }
-        }
-    }
-
-    /// Delivers what follows from one event; answers the members who had no room for it.
-    fn carry_out(&mut self, net: &mut N, name: &RoomName, event: Event) -> Vec<MemberId> {
-        let now_ms = (self.senses.unix_ms)();
-        let Some(room) = self.rooms.get_mut(name) else {
-            return Vec::new();
-        };
-        let effects = room.handle(now_ms, event);
-        let Some(room) = self.rooms.get(name) else {
-            return Vec::new();
+    /// Delivers an entry to everybody here who reads it. A member whose outbox is full is dropped,
+    /// which is told to its room as well.
+    pub(super) fn deliver_entry(
+        &mut self,
+        net: &mut N,
+        entry: &Published,
+        except: Option<MemberId>,
+    ) {
+        let Some(seat) = self.seats.get(&entry.room) else {
+            return;
         };
         let mut full = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Publish { entry, except } => {
-                    log_entry(name, &entry);
-                    let mut forms = Forms::new(room, &entry);
-                    for member in room.members() {
-                        let Some(connection) = self.connections.get(&member.0) else {
-                            continue;
-                        };
-                        let piece = match connection.session {
-                            Session::Line(_) if Some(member) == except => None,
-                            Session::Line(_) => forms.line(),
-                            // Whoever counts gets every number.
-                            Session::Parcel(_) => Some(forms.frames()),
-                        };
-                        if let Some(piece) = piece {
-                            full.extend(deliver(net, member, connection, piece));
-                        }
-                    }
-                }
-                Effect::Tell { member, notice } => {
-                    if let Some(connection) = self.connections.get(&member.0)
-                        && matches!(connection.session, Session::Line(_))
-                    {
-                        let line = line::encode_notice(&notice);
-                        full.extend(deliver(net, member, connection, line));
-                    }
+        if !seat.lines.is_empty()
+            && let Some(line) = entry.line()
+        {
+            let except = except.map(|MemberId(id)| id);
+            for (&id, &token) in &seat.lines {
+                if Some(id) != except && net.send(token, line.clone()) == Err(SendError::Full) {
+                    full.push(id);
                 }
             }
         }
-        full
+        // Whoever counts gets every number.
+        for (&id, &token) in &seat.frames {
+            if net.send(token, entry.frames().clone()) == Err(SendError::Full) {
+                full.push(id);
+            }
+        }
+        for id in full {
+            self.drop_full(net, id);
+        }
     }
 
-    /// Drops a connection that does not read; answers what its room has to be told of it. What it
-    /// missed would be torn from what follows, so it is reset and not ended as if all were well.
-    fn drop_full(&mut self, net: &mut N, member: MemberId) -> Option<(RoomName, Event)> {
+    /// Delivers a room's answer to one member.
+    pub(super) fn deliver_notice(&mut self, net: &mut N, member: MemberId, notice: &Notice) {
+        if let Some(connection) = self.connections.get(&member.0)
+            && matches!(connection.session, Session::Line(_))
+        {
+            self.send_to(net, member.0, line::encode_notice(notice));
+        }
+    }
+
+    /// Drops a connection that does not read. What it missed would be torn from what follows, so
+    /// it is reset and not ended as if all were well.
+    fn drop_full(&mut self, net: &mut N, id: ConnectionId) {
         let why = "it stopped reading";
-        let connection = self.connections.get_mut(&member.0)?;
-        let token = connection.token?;
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let Some(token) = connection.token else {
+            return;
+        };
         let waiting = net.outbox_bytes(token);
         let limit = self.limits.outbox_bytes;
         warn!(
             "{} is dropped: {why}, and its outbox is full ({waiting} of {limit} bytes)",
             connection.label
         );
-        let room = connection.room.take();
-        self.abort_upload(member.0, why);
+        self.abort_upload(id, why);
         net.reset(token);
-        self.forget(net, member.0);
-        let reason = Some(why.into());
-        Some((room?, Event::Leave { member, reason }))
-    }
-}
-
-/// Puts a piece into a member's outbox; answers the member if there is no room for it.
-fn deliver<N: Net>(
-    net: &mut N,
-    member: MemberId,
-    connection: &Connection<N>,
-    piece: Bytes,
-) -> Option<MemberId> {
-    (net.send(connection.token?, piece) == Err(SendError::Full)).then_some(member)
-}
-
-/// An entry in each form that has a reader, made once.
-struct Forms<'a> {
-    room: &'a Room,
-    entry: &'a Entry,
-    /// Made; and what it is, if there is something to see in it.
-    line: Option<Option<Bytes>>,
-    frames: Option<Bytes>,
-}
-
-impl<'a> Forms<'a> {
-    const fn new(room: &'a Room, entry: &'a Entry) -> Self {
-        Self {
-            room,
-            entry,
-            line: None,
-            frames: None,
-        }
-    }
-
-    fn line(&mut self) -> Option<Bytes> {
-        let make = || line::encode_entry(self.entry);
-        self.line.get_or_insert_with(make).clone()
-    }
-
-    fn frames(&mut self) -> Bytes {
-        let make = || parcel::encode_entry(self.room, self.entry);
-        self.frames.get_or_insert_with(make).clone()
-    }
-}
-
-/// What happened in a room, for the log.
-fn log_entry(room: &RoomName, entry: &Entry) {
-    let (seq, who) = (entry.seq, &entry.author);
-    match &entry.kind {
-        EntryKind::File { name, bytes } => {
-            info!("{room} #{seq}: {who} sent the file \"{name}\" ({bytes} bytes)");
-        }
-        EntryKind::Joined => info!("{room} #{seq}: {who} joined"),
-        EntryKind::Left { reason: None } => info!("{room} #{seq}: {who} left"),
-        EntryKind::Left {
-            reason: Some(reason),
-        } => info!("{room} #{seq}: {who} left: {reason}"),
-        EntryKind::Renamed { name } => info!("{room} #{seq}: {who} is now {name}"),
-        EntryKind::Topic { topic: Some(topic) } => {
-            info!("{room} #{seq}: {who} set the topic: {topic}");
-        }
-        EntryKind::Topic { topic: None } => info!("{room} #{seq}: {who} took the topic away"),
-        EntryKind::Text(text) => {
-            let mut shown: String = text.chars().take(LOGGED_TEXT_CHARS_MAX).collect();
-            if shown.len() < text.len() {
-                shown.push('…');
-            }
-            // Lines of a message become one, so that nobody can write lines into the log.
-            let shown = shown.split(['\n', '\r']).collect::<Vec<_>>().join(" / ");
-            info!("{room} #{seq}: {who}: {}", clean(&shown));
-        }
+        self.leave_room(id, Some(why.into()));
+        self.forget(net, id);
     }
 }

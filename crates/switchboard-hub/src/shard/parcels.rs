@@ -4,6 +4,7 @@ use bytes::Bytes;
 use switchboard_wire::ParcelEvent;
 use tracing::{error, info, warn};
 
+use super::waits::Stop;
 use super::{ConnectionId, Net, ParcelConnection, Session, Shard, Transfer};
 use crate::door::parcel::Upload;
 use crate::limits::{
@@ -37,7 +38,14 @@ impl<N: Net> Shard<N> {
                 break;
             }
             match parcel.session.push(now, &mut bytes) {
-                Ok(Some(event)) => self.parcel_event(net, id, event),
+                Ok(Some(event)) => {
+                    self.parcel_event(net, id, event);
+                    self.work(net);
+                    if self.is_waiting(id) {
+                        self.hold(net, id, bytes, false);
+                        break;
+                    }
+                }
                 Ok(None) => break,
                 Err(reason) => {
                     self.break_off(net, id, &reason.to_string());
@@ -51,7 +59,7 @@ impl<N: Net> Shard<N> {
 
     fn parcel_event(&mut self, net: &mut N, id: ConnectionId, event: ParcelEvent<'_>) {
         let serial = self.last_upload + 1;
-        let upload = UploadId::in_lane(id, serial);
+        let upload = UploadId::of_shard(self.post.place.here.0, id, serial);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -135,22 +143,48 @@ impl<N: Net> Shard<N> {
             return;
         }
         let (token, over) = (connection.token, parcel.over);
-        let was_refused = parcel.session.was_refused();
+        if token.is_some() && over && !self.has_heard_all(id) {
+            return;
+        }
+        let was_refused = self
+            .parcel(id)
+            .is_some_and(|parcel| parcel.session.was_refused());
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
         match token {
             // Whoever waits for the end learns from it whether all was taken.
             Some(token) if over && was_refused => {
                 info!("{} is done; not all of it was taken", connection.label);
-                self.leave_room(net, id, None);
+                self.leave_room(id, None);
                 net.reset(token);
                 self.forget(net, id);
             }
             Some(token) if over => {
-                self.leave_room(net, id, None);
+                self.leave_room(id, None);
                 net.end_gently(token);
                 net.finish(token, FINISH_TIME);
             }
             Some(_) => {}
             None => self.forget(net, id),
+        }
+    }
+
+    /// True when no room has anything more to say about what a client brought. It is asked for that
+    /// if need be.
+    fn has_heard_all(&mut self, id: ConnectionId) -> bool {
+        let room = self.parcel(id).and_then(|parcel| parcel.speaks_in.take());
+        self.let_go_of_room(id, room);
+        self.parcel(id).is_none_or(|parcel| parcel.owed == 0)
+    }
+
+    /// A room has no more to say about what a client brought.
+    pub(super) fn let_go_of(&mut self, net: &mut N, id: ConnectionId) {
+        if let Some(parcel) = self.parcel(id) {
+            parcel.owed = parcel.owed.saturating_sub(1);
+            if parcel.over && parcel.owed == 0 {
+                self.settle(net, id);
+            }
         }
     }
 
@@ -166,13 +200,10 @@ impl<N: Net> Shard<N> {
         let behind = crowded && parcel.in_flight > 0
             || parcel.in_flight > UPLOAD_IN_FLIGHT_BYTES_MAX
             || parcel.session.is_full();
-        if let Some(token) = connection.token
-            && behind
-            && parcel.paused.is_none()
-        {
+        if connection.token.is_some() && behind && parcel.paused.is_none() {
             parcel.paused = Some(net.now());
-            net.pause(token);
             self.waiting.push_back(id);
+            self.stop_reading(net, id, Stop::Store);
         }
     }
 
@@ -194,14 +225,12 @@ impl<N: Net> Shard<N> {
             parcel.paused = None;
             parcel.session.excuse(since, net.now());
             self.waiting.retain(|waiting| *waiting != id);
-            if let Some(token) = connection.token {
-                net.resume(token);
-            }
+            self.read_again(net, id, Stop::Store);
         }
     }
 
     /// The store has done something.
-    pub(super) fn store_replied(&mut self, net: &mut N, reply: Reply) {
+    pub(super) fn stored(&mut self, net: &mut N, reply: Reply) {
         match reply {
             Reply::Written { id: upload, bytes } => {
                 self.written(net, upload, bytes + PIECE_BYTES);
@@ -307,7 +336,7 @@ impl<N: Net> Shard<N> {
             parcel.over = true;
         }
         let token = connection.token;
-        self.leave_room(net, id, Some(reason.to_owned()));
+        self.leave_room(id, Some(reason.to_owned()));
         if let Some(token) = token {
             net.reset(token);
         }
@@ -368,7 +397,7 @@ impl<N: Net> Shard<N> {
                 parcel.over = true;
             }
         }
-        self.leave_room(net, id, reason);
+        self.leave_room(id, reason);
         self.forget(net, id);
     }
 

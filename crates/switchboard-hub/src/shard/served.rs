@@ -1,15 +1,16 @@
 //! A shard on the reactor: what the reactor tells, in the shard's words.
 
 use berkeley::{Addr, Error, Socket, opt};
-use switchboard_reactor::{Closed, Handler, Reactor, Receiver, Token};
+use switchboard_reactor::{Closed, Handler, Reactor, Receiver, Sender, Token};
 use tracing::warn;
 
-use super::{Arrival, Guests, Shard};
+use super::{Arrival, Batch, Guests, Shard};
 use crate::store::Reply;
 
 /// What other threads tell a shard.
 #[derive(Debug)]
 pub(crate) enum Message {
+    Batch(Batch),
     Store(Reply),
     Stop,
 }
@@ -18,6 +19,8 @@ pub(crate) enum Message {
 pub(crate) struct Served {
     pub(crate) shard: Shard<Reactor>,
     pub(crate) mailbox: Receiver<Message>,
+    /// The mailboxes of all shards, by number.
+    pub(crate) shards: Vec<Sender<Message>>,
 }
 
 impl Handler for Served {
@@ -79,6 +82,15 @@ impl Handler for Served {
             match message {
                 Message::Stop => self.shard.begin_stop(reactor),
                 Message::Store(reply) => self.shard.store_replied(reactor, reply),
+                Message::Batch(batch) => self.shard.handed_over(reactor, batch),
+            }
+        }
+    }
+
+    fn turn_ended(&mut self, _reactor: &mut Reactor) {
+        for (shard, batch) in self.shard.outgoing() {
+            if let Some(mailbox) = self.shards.get(usize::from(shard.0)) {
+                mailbox.send(Message::Batch(batch));
             }
         }
     }

@@ -1,13 +1,14 @@
 //! A network that is made up: connections are numbers, and what is sent to them lies there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use berkeley::{Addr, Result};
 use bytes::Bytes;
-use switchboard_hub::names::Names;
-use switchboard_hub::shard::{Arrival, Guests, Net, Shard};
+use switchboard_hub::room::{Room, ShardId};
+use switchboard_hub::shard::{Arrival, Guests, Net, Place, Shard, ShardConfig, Shared};
 use switchboard_hub::{Door, Limits, Senses};
 use switchboard_reactor::SendError;
 use switchboard_wire::strftime::Moment;
@@ -27,17 +28,18 @@ pub(crate) enum Stage {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Line {
-    pub(crate) stage: Stage,
+struct Line {
+    stage: Stage,
+    is_paused: bool,
     /// Sent and not taken yet.
-    pub(crate) outbox: Vec<u8>,
+    outbox: Vec<u8>,
     outbox_bytes: usize,
 }
 
 #[derive(Debug)]
-pub(crate) struct Wires {
+struct Wires {
     now: Instant,
-    pub(crate) lines: BTreeMap<u32, Line>,
+    lines: BTreeMap<u32, Line>,
     timers: BTreeMap<u64, (Instant, u64)>,
     last_timer: u64,
     stopped: bool,
@@ -91,9 +93,15 @@ impl Net for Wires {
         Ok(())
     }
 
-    fn pause(&mut self, _: u32) {}
+    fn pause(&mut self, token: u32) {
+        let was = std::mem::replace(&mut self.line(token).is_paused, true);
+        assert!(!was, "a pause for each resume");
+    }
 
-    fn resume(&mut self, _: u32) {}
+    fn resume(&mut self, token: u32) {
+        let was = std::mem::replace(&mut self.line(token).is_paused, false);
+        assert!(was, "a resume for each pause");
+    }
 
     fn end_gently(&mut self, _: u32) {}
 
@@ -123,46 +131,110 @@ impl Net for Wires {
 }
 
 /// A shard on such a network.
+struct Part {
+    shard: Shard<Wires>,
+    net: Wires,
+}
+
+/// The shards of a hub on such networks, each with its own.
 pub(crate) struct World {
-    pub(crate) shard: Shard<Wires>,
-    pub(crate) net: Wires,
+    parts: Vec<Part>,
     last: u32,
     readers: BTreeMap<u32, DeliveryDecoder>,
+    /// By who sent and who received, batches that were handed over.
+    pub(crate) hand_overs: BTreeMap<(u16, u16), usize>,
 }
 
 impl World {
     pub(crate) fn new(limits: Limits) -> Self {
-        let mut epoch = 0;
+        Self::with_shards(1, &limits)
+    }
+
+    pub(crate) fn with_shards(shards: u16, limits: &Limits) -> Self {
+        let epoch = AtomicU64::new(0);
         let senses = Senses {
-            clock: Box::new(moment),
-            unix_ms: Box::new(|| 5_000),
-            entropy: Box::new(move || {
-                epoch += 1;
-                epoch
-            }),
+            clock: Arc::new(moment),
+            unix_ms: Arc::new(|| 5_000),
+            entropy: Arc::new(move || epoch.fetch_add(1, Ordering::Relaxed) + 1),
         };
-        let names = Arc::new(Mutex::new(Names::new()));
-        let kept = vec![RoomName::new("kept").unwrap()];
-        let mut shard = Shard::new(limits, senses, names, kept, None);
-        shard.add_door(CHAT, Door::Chat, 8000, None);
-        shard.add_door(PARCELS, Door::Parcels, 8001, None);
-        let net = Wires {
-            now: Instant::now(),
-            lines: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            last_timer: 0,
-            stopped: false,
+        let shared = Shared::new();
+        let part = |here| {
+            let mut shard = Shard::new(ShardConfig {
+                place: Place { here, shards },
+                limits: limits.clone(),
+                senses: senses.clone(),
+                shared: Arc::clone(&shared),
+                kept_rooms: vec![RoomName::new("kept").unwrap()],
+                store: None,
+            });
+            shard.add_door(CHAT, Door::Chat, 8000, None);
+            shard.add_door(PARCELS, Door::Parcels, 8001, None);
+            let net = Wires {
+                now: Instant::now(),
+                lines: BTreeMap::new(),
+                timers: BTreeMap::new(),
+                last_timer: 0,
+                stopped: false,
+            };
+            Part { shard, net }
         };
         Self {
-            shard,
-            net,
+            parts: (0..shards).map(ShardId).map(part).collect(),
             last: 0,
             readers: BTreeMap::new(),
+            hand_overs: BTreeMap::new(),
+        }
+    }
+
+    /// The shard that somebody is connected to: the first for the first, the next for the next.
+    fn home(&mut self, who: u32) -> &mut Part {
+        let count = self.parts.len();
+        &mut self.parts[(who as usize - 1) % count]
+    }
+
+    fn line(&mut self, who: u32) -> &mut Line {
+        self.home(who).net.line(who)
+    }
+
+    /// A room, wherever it is.
+    pub(crate) fn room(&self, name: &RoomName) -> Option<&Room> {
+        let mut rooms = self
+            .parts
+            .iter()
+            .filter_map(|part| part.shard.rooms().get(name));
+        let room = rooms.next();
+        assert!(rooms.next().is_none(), "a room has one owner");
+        room
+    }
+
+    /// What the shards have for each other goes there, and what follows from it, until there is no
+    /// more.
+    pub(crate) fn hand_over(&mut self) {
+        loop {
+            let mut batches = Vec::new();
+            for (from, part) in (0..).zip(&mut self.parts) {
+                batches.extend(part.shard.outgoing().map(|(to, batch)| (from, to, batch)));
+            }
+            if batches.is_empty() {
+                return;
+            }
+            for (from, ShardId(to), batch) in batches {
+                *self.hand_overs.entry((from, to)).or_default() += 1;
+                let part = &mut self.parts[usize::from(to)];
+                part.shard.handed_over(&mut part.net, batch);
+            }
         }
     }
 
     /// Somebody comes, whose address is `10.0.0.1:N` for the N-th.
     pub(crate) fn connect(&mut self, door: u32) -> u32 {
+        let socket = self.knock(door);
+        self.hand_over();
+        socket
+    }
+
+    /// The same before the shards have heard of each other.
+    pub(crate) fn knock(&mut self, door: u32) -> u32 {
         self.last += 1;
         let socket = self.last;
         let arrival = Arrival {
@@ -170,12 +242,23 @@ impl World {
             guest: Guests::Local,
             is_loopback: true,
         };
-        self.shard.arrived(&mut self.net, door, socket, arrival);
+        let part = self.home(socket);
+        part.shard.arrived(&mut part.net, door, socket, arrival);
         socket
     }
 
     pub(crate) fn send(&mut self, who: u32, bytes: &[u8]) {
-        self.shard.received(&mut self.net, who, bytes);
+        self.give(who, bytes);
+        self.hand_over();
+    }
+
+    /// The same before the shards have heard of each other.
+    pub(crate) fn give(&mut self, who: u32, bytes: &[u8]) {
+        // What still comes from a connection that is being ended is thrown away.
+        if self.stage(who) == Stage::Open {
+            let part = self.home(who);
+            part.shard.received(&mut part.net, who, bytes);
+        }
     }
 
     /// A member says a line; gives what that brings itself.
@@ -186,7 +269,7 @@ impl World {
 
     /// What came for somebody since the last time.
     pub(crate) fn takes(&mut self, who: u32) -> Vec<u8> {
-        std::mem::take(&mut self.net.line(who).outbox)
+        std::mem::take(&mut self.line(who).outbox)
     }
 
     pub(crate) fn hears(&mut self, who: u32) -> String {
@@ -202,35 +285,73 @@ impl World {
     }
 
     pub(crate) fn vanish(&mut self, who: u32) {
-        self.shard.closed(&mut self.net, who, Some("broken".into()));
+        self.close(who, Some("broken"));
     }
 
-    pub(crate) fn stage(&self, who: u32) -> Stage {
-        self.net.lines[&who].stage
+    pub(crate) fn close(&mut self, who: u32, reason: Option<&str>) {
+        let part = self.home(who);
+        let reason = reason.map(str::to_owned);
+        part.shard.closed(&mut part.net, who, reason);
+        self.hand_over();
+    }
+
+    /// Somebody ends its side.
+    pub(crate) fn end(&mut self, who: u32) {
+        if self.stage(who) == Stage::Open {
+            let part = self.home(who);
+            part.shard.ended(&mut part.net, who);
+            self.hand_over();
+        }
+    }
+
+    pub(crate) fn stage(&mut self, who: u32) -> Stage {
+        self.line(who).stage
+    }
+
+    pub(crate) fn is_paused(&mut self, who: u32) -> bool {
+        self.line(who).is_paused
     }
 
     /// Time goes by, and what is due happens.
     pub(crate) fn wait(&mut self, time: Duration) {
-        let end = self.net.now + time;
-        loop {
-            let next = self.net.timers.iter().min_by_key(|(_, (at, _))| *at);
-            let Some((&timer, &(at, tag))) = next.filter(|(_, (at, _))| *at <= end) else {
-                break;
-            };
-            self.net.timers.remove(&timer);
-            self.net.now = self.net.now.max(at);
-            self.shard.timer(&mut self.net, tag);
+        for index in 0..self.parts.len() {
+            let Part { shard, net } = &mut self.parts[index];
+            let end = net.now + time;
+            loop {
+                let next = net.timers.iter().min_by_key(|(_, (at, _))| *at);
+                let Some((&timer, &(at, tag))) = next.filter(|(_, (at, _))| *at <= end) else {
+                    break;
+                };
+                net.timers.remove(&timer);
+                net.now = net.now.max(at);
+                shard.timer(net, tag);
+            }
+            net.now = end;
         }
-        self.net.now = end;
+        self.hand_over();
     }
 
+    /// The hub ends, and everybody goes; true if all shards have ended then.
     pub(crate) fn stop(&mut self) -> bool {
-        self.shard.begin_stop(&mut self.net);
-        let open: Vec<u32> = self.net.lines.keys().copied().collect();
-        for who in open {
-            self.shard.closed(&mut self.net, who, None);
+        self.begin_stop();
+        for who in 1..=self.last {
+            self.close(who, None);
         }
-        self.net.stopped
+        self.has_ended()
+    }
+
+    pub(crate) fn begin_stop(&mut self) {
+        for part in &mut self.parts {
+            part.shard.begin_stop(&mut part.net);
+        }
+        self.hand_over();
+    }
+
+    /// All shards have ended; none has if not all have.
+    pub(crate) fn has_ended(&self) -> bool {
+        let ended = self.parts.iter().filter(|part| part.net.stopped).count();
+        assert!(ended == 0 || ended == self.parts.len());
+        ended > 0
     }
 }
 

@@ -25,7 +25,7 @@ fn join(rooms: &mut Rooms, room: &str, member: u64, epoch: u64) -> Result<(), Ro
         name: member.to_string().into(),
         is_greeted: false,
     };
-    rooms.enter(&name(room), epoch)?.handle(0, event);
+    rooms.enter(&name(room), || epoch)?.handle(0, event);
     Ok(())
 }
 
@@ -72,13 +72,15 @@ fn the_lobby_and_what_is_to_be_kept_stay() {
 fn a_room_stays_for_who_speaks_there_without_being_a_member() {
     let mut rooms = rooms(10, 10);
     let kitchen = name("kitchen");
-    rooms.hold(&kitchen, 5).unwrap();
+    let guest = MemberId(9);
+    rooms.hold(&kitchen, guest, || 5).unwrap();
+    rooms.hold(&kitchen, guest, || 6).unwrap();
     join(&mut rooms, "kitchen", 1, 6).unwrap();
     leave(&mut rooms, "kitchen", 1);
     assert_eq!(rooms.get(&kitchen).map(Room::epoch), Some(5));
-    rooms.let_go(&kitchen);
+    rooms.let_go(&kitchen, guest);
     assert!(rooms.get(&kitchen).is_none());
-    rooms.let_go(&kitchen);
+    rooms.let_go(&kitchen, guest);
 }
 
 #[test]
@@ -90,7 +92,8 @@ fn there_are_at_most_so_many_rooms() {
     assert_eq!(rooms.len(), 4, "and the lobby");
     let refusal = Err(RoomRefusal::TooManyRooms { max: 4 });
     assert_eq!(join(&mut rooms, "d", 4, 5), refusal);
-    assert_eq!(rooms.hold(&name("d"), 5), refusal);
+    let held = rooms.hold(&name("d"), MemberId(9), || 5);
+    assert_eq!(held.map(drop), refusal);
     join(&mut rooms, "c", 4, 5).unwrap();
     leave(&mut rooms, "a", 1);
     join(&mut rooms, "d", 1, 5).unwrap();
@@ -107,7 +110,7 @@ fn there_are_at_most_so_many_members_in_a_room() {
         max: 3,
     });
     assert_eq!(join(&mut rooms, "a", 4, 5), refusal);
-    rooms.hold(&name("a"), 5).unwrap();
+    rooms.hold(&name("a"), MemberId(9), || 5).unwrap();
     leave(&mut rooms, "a", 1);
     join(&mut rooms, "a", 4, 5).unwrap();
 }

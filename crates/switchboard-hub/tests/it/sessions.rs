@@ -84,8 +84,8 @@ fn rooms_are_listed_with_nothing_but_the_count_of_their_members() {
     let name = |number: usize| RoomName::new(&format!("r{number}")).unwrap();
     let names: Vec<RoomName> = (0..=ROOMS_LISTED_MAX).map(name).collect();
     let list = |count: usize| {
-        let rooms: Vec<_> = names.iter().take(count).map(|name| (name, 3)).collect();
-        let line = encode_rooms(rooms.into_iter(), &names[1]);
+        let rooms = names.iter().take(count).map(|name| (name.clone(), 3));
+        let line = encode_rooms(count, &rooms.collect::<Vec<_>>(), &names[1]);
         String::from_utf8(line.to_vec()).unwrap()
     };
     assert_eq!(list(2), "* 2 rooms: r0 (3), r1 (3, you are here)\n");

@@ -235,7 +235,7 @@ fn who_cannot_enter_a_room_stays_where_it_is() {
     let mut world = World::new(limits);
     let (alice, bob) = (world.connect(CHAT), world.connect(CHAT));
     let late = world.connect(CHAT);
-    assert_eq!(world.stage(late), Stage::TurnedAway);
+    assert_eq!(world.stage(late), Stage::Finished);
     assert_eq!(world.hears(late), "* the room lobby is full: 2 members\n");
     world.say(alice, "/join kitchen");
     world.takes(bob);
@@ -281,7 +281,7 @@ fn a_parcel_goes_into_its_room_under_its_name_and_is_not_answered() {
     world.send(program, &close_frame());
     assert_eq!(world.takes(program), b"");
     assert_eq!(world.stage(program), Stage::Finished);
-    world.shard.closed(&mut world.net, program, None);
+    world.close(program, None);
     assert_eq!(world.say(bob, "/nick Builds"), "* you are now Builds\n");
 }
 
@@ -476,9 +476,9 @@ fn a_room_where_only_programs_speak_keeps_its_numbers_as_long_as_they_are_there(
         shown(&world.reads(program)),
         ["ack builds 1 -", "ack builds 2 -"]
     );
-    assert!(world.shard.rooms().get(&room("builds")).is_some());
+    assert!(world.room(&room("builds")).is_some());
     world.vanish(program);
-    assert!(world.shard.rooms().get(&room("builds")).is_none());
+    assert!(world.room(&room("builds")).is_none());
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Reactor {
                 self.fail(handler, token, error);
             }
         }
+        handler.turn_ended(self);
         Ok(())
     }
 

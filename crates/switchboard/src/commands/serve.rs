@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -224,9 +225,9 @@ impl Args {
             limits: self.limits.limits(),
             kept_rooms: self.keep_rooms,
             senses: Senses {
-                clock: Box::new(clock::now),
-                unix_ms: Box::new(clock::unix_ms),
-                entropy: Box::new(clock::entropy),
+                clock: Arc::new(clock::now),
+                unix_ms: Arc::new(clock::unix_ms),
+                entropy: Arc::new(clock::entropy),
             },
         })
         .map_err(with_hint)?;

@@ -1,0 +1,188 @@
+//! Connections that wait for an answer, and what they send meanwhile.
+//!
+//! Some answers decide what the bytes behind the question mean: whether it is in the room. Until
+//! such an answer is there, a connection is not read, and what was read of it already is kept.
+//! Where the answer comes within the same call, nothing is ever held.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use switchboard_wire::{Follow, RoomName};
+
+use super::link::{Command, Found};
+use super::{ConnectionId, Net, Session, Shard};
+use crate::room::MemberId;
+
+/// What a connection waits for. It waits for one thing at a time.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) what: Awaited,
+    held: Option<Held>,
+}
+
+/// See [`Wait`].
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// To be let into a room; and what it asked for, if it is a program.
+    Entry {
+        room: RoomName,
+        follow: Option<Follow>,
+    },
+    /// To know which rooms there are: how many shards have not answered, and what the others said.
+    Rooms {
+        left: usize,
+        count: usize,
+        rooms: Vec<(RoomName, usize)>,
+    },
+    /// To know who has an address, to tell it something.
+    Seek {
+        left: usize,
+        found: Found,
+        address: Arc<str>,
+        text: String,
+    },
+    /// To know whether what it told another has arrived.
+    Hearing { to: Arc<str>, text: String },
+}
+
+/// What came from a connection that waits.
+#[derive(Debug)]
+pub(super) struct Held {
+    since: Instant,
+    bytes: Vec<u8>,
+    has_ended: bool,
+}
+
+/// Why a connection is not read. Only when no reason is left it is read again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stop {
+    /// It waits for an answer.
+    Answer = 1,
+    /// The disk has to catch up with its files.
+    Store = 2,
+}
+
+impl<N: Net> Shard<N> {
+    pub(super) fn stop_reading(&mut self, net: &mut N, id: ConnectionId, why: Stop) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Some(token) = connection.token
+        {
+            if connection.stops == 0 {
+                net.pause(token);
+            }
+            connection.stops |= why as u8;
+        }
+    }
+
+    pub(super) fn read_again(&mut self, net: &mut N, id: ConnectionId, why: Stop) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Some(token) = connection.token
+            && connection.stops & why as u8 != 0
+        {
+            connection.stops &= !(why as u8);
+            if connection.stops == 0 {
+                net.resume(token);
+            }
+        }
+    }
+
+    /// A connection has asked something.
+    pub(super) fn await_answer(&mut self, id: ConnectionId, what: Awaited) {
+        self.waits.insert(id, Wait { what, held: None });
+    }
+
+    pub(super) fn is_waiting(&self, id: ConnectionId) -> bool {
+        !self.waits.is_empty() && self.waits.contains_key(&id)
+    }
+
+    /// The room that a connection wants to be let into.
+    pub(super) fn awaited_room(&self, id: ConnectionId) -> Option<&RoomName> {
+        match &self.waits.get(&id)?.what {
+            Awaited::Entry { room, .. } => Some(room),
+            _ => None,
+        }
+    }
+
+    /// Keeps what came from a connection that waits, and reads no more of it.
+    pub(super) fn hold(&mut self, net: &mut N, id: ConnectionId, bytes: &[u8], has_ended: bool) {
+        let now = net.now();
+        let Some(wait) = self.waits.get_mut(&id) else {
+            return;
+        };
+        let is_new = wait.held.is_none();
+        let held = wait.held.get_or_insert_with(|| Held {
+            since: now,
+            bytes: Vec::new(),
+            has_ended: false,
+        });
+        held.bytes.extend_from_slice(bytes);
+        held.has_ended |= has_ended;
+        if is_new {
+            self.stop_reading(net, id, Stop::Answer);
+        }
+    }
+
+    /// The answer is there; answers what was asked, if the connection is still waiting for it.
+    pub(super) fn answered(&mut self, net: &mut N, id: ConnectionId) -> Option<Awaited> {
+        let wait = self.waits.remove(&id)?;
+        if let Some(held) = wait.held {
+            self.read_again(net, id, Stop::Answer);
+            self.released.push_back((id, held));
+        }
+        Some(wait.what)
+    }
+
+    /// A connection is done with, and so is what it waits for.
+    pub(super) fn forget_wait(&mut self, id: ConnectionId) {
+        if let Some(Wait {
+            what: Awaited::Entry { room, .. },
+            ..
+        }) = self.waits.remove(&id)
+        {
+            // It may be in already, by the time that this arrives.
+            self.leave_behind(room, MemberId(id), None);
+        }
+    }
+
+    /// Takes in what was held of a connection that has its answer.
+    pub(super) fn take_held(&mut self, net: &mut N, id: ConnectionId, held: &Held) {
+        let now = net.now();
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if connection.token.is_none() {
+            return;
+        }
+        match &mut connection.session {
+            Session::Parcel(parcel) => parcel.session.excuse(held.since, now),
+            // It was turned away, or put out meanwhile.
+            Session::Line(_) if connection.room.is_none() => return,
+            Session::Line(_) => {}
+        }
+        self.take_in(net, id, &held.bytes);
+        if held.has_ended && self.connections.contains_key(&id) {
+            self.take_end(net, id);
+        }
+    }
+
+    /// Asks to be a member of a room.
+    pub(super) fn ask_to_enter(
+        &mut self,
+        id: ConnectionId,
+        room: RoomName,
+        is_greeted: bool,
+        follow: Option<Follow>,
+    ) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let command = Command::Enter {
+            room: room.clone(),
+            member: MemberId(id),
+            name: connection.name.clone(),
+            is_greeted,
+        };
+        self.post.command(command);
+        self.await_answer(id, Awaited::Entry { room, follow });
+    }
+}
