@@ -4,6 +4,39 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::limits::JSON_DEPTH_MAX;
+
+/// Reads a value, which may not nest deeper than [`JSON_DEPTH_MAX`].
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
+    if depth(bytes) > JSON_DEPTH_MAX {
+        return Err(format!("it nests deeper than {JSON_DEPTH_MAX}"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// How deep arrays and objects nest, at most: what is within texts does not count.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Writes an object field by field.
 pub(crate) struct Json(String);
 

@@ -3,9 +3,6 @@
 //! Begin here when asking "how large may this be?".
 //! Nothing in this crate grows beyond one of these constants, or beyond the limit its caller gave
 //! instead.
-//!
-//! One bound has no constant: a parcel's header may nest JSON at most 128 deep, which is
-//! `serde_json`'s own limit and keeps a hostile header from using up the stack.
 
 use std::time::Duration;
 
@@ -14,6 +11,12 @@ use std::time::Duration;
 /// It is below the first four bytes of a TLS or HTTP greeting read as a length, so that one port
 /// can tell the protocols apart, and holds any file name many times over.
 pub const HEADER_BYTES_MAX: u32 = 65_535;
+
+/// How deep arrays and objects of a JSON header may nest.
+///
+/// A header of ours nests three deep. What reads JSON recurses, and a hostile header must not use up
+/// the stack.
+pub const JSON_DEPTH_MAX: usize = 32;
 
 /// The longest text of a message parcel, in bytes.
 ///

@@ -4,6 +4,7 @@
 
 mod clock;
 mod commands;
+mod log_rate;
 mod signals;
 mod terminal;
 

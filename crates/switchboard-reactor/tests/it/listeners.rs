@@ -101,6 +101,57 @@ fn without_descriptors_a_listener_rests_and_goes_on_by_itself() {
 }
 
 #[test]
+fn with_a_spare_descriptor_who_waits_is_shown_all_the_same() {
+    const NAME: &str = "listeners::with_a_spare_descriptor_who_waits_is_shown_all_the_same";
+    const TIME: Duration = Duration::from_millis(300);
+    const PEERS: usize = 8;
+    if !in_own_process(NAME, 60) {
+        return;
+    }
+    for backend in BACKENDS {
+        let mut reactor = Reactor::new(backend).unwrap();
+        reactor.keep_spare_descriptor().unwrap();
+        let (socket, addr) = listener();
+        let token = reactor.add_listener(socket).unwrap();
+        let peers: Vec<_> = (0..PEERS).map(|_| connect(&addr)).collect();
+        let late = Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT).unwrap();
+        let mut fillers = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            fillers.push(file);
+        }
+        fillers.pop();
+        let (mut accepted, mut crowded, mut troubles) = (Vec::new(), 0, 0);
+        reactor.set_timer(Instant::now() + TIME, 1);
+        run(&mut reactor, |reactor, told| match told {
+            Told::Accepted(_, socket) => {
+                accepted.push(socket);
+                if crowded > 0 {
+                    reactor.stop();
+                }
+            }
+            Told::Crowded(at, socket) => {
+                assert_eq!(at, token);
+                drop(socket);
+                crowded += 1;
+            }
+            Told::Trouble(..) => troubles += 1,
+            Told::Timer(_) => {
+                assert_eq!(
+                    (accepted.len(), crowded, troubles),
+                    (1, PEERS - 1, 1),
+                    "{backend}"
+                );
+                fillers.clear();
+                late.connect(&addr).unwrap();
+            }
+            told => panic!("{told:?}"),
+        });
+        assert_eq!((accepted.len(), crowded), (2, PEERS - 1), "{backend}");
+        drop(peers);
+    }
+}
+
+#[test]
 fn a_socket_that_does_not_listen_is_told_once_and_does_not_spin() {
     for backend in BACKENDS {
         let mut reactor = Reactor::new(backend).unwrap();

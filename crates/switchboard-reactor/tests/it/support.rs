@@ -33,6 +33,7 @@ pub(crate) enum Told {
     Accepted(Token, Socket),
     Behind(Token, FeedId, u64),
     Closed(Token, Closed),
+    Crowded(Token, Socket),
     Datagram(Token, Option<Addr>, Vec<u8>),
     Drained(Token),
     Ended(Token),
@@ -47,6 +48,10 @@ struct On<F>(F);
 impl<F: FnMut(&mut Reactor, Told)> Handler for On<F> {
     fn accepted(&mut self, reactor: &mut Reactor, at: Token, socket: Socket, _: Option<Addr>) {
         (self.0)(reactor, Told::Accepted(at, socket));
+    }
+
+    fn crowded(&mut self, reactor: &mut Reactor, at: Token, socket: Socket, _: Option<Addr>) {
+        (self.0)(reactor, Told::Crowded(at, socket));
     }
 
     fn received(&mut self, reactor: &mut Reactor, source: Token, bytes: &[u8]) {

@@ -1,9 +1,8 @@
 //! The reading side: what a follower does with the hub's bytes.
 
-use serde_json::Value;
-
 use super::{Answer, EntryFrame, EntryKind};
 use crate::frame::{FrameDecoder, FrameError};
+use crate::json;
 use crate::limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// What came from a hub.
@@ -125,11 +124,10 @@ impl DeliveryDecoder {
 
     /// What a whole header leads to.
     fn open(&mut self, header: &[u8]) -> Result<Step, DeliveryError> {
-        let json: Value =
-            serde_json::from_slice(header).map_err(|error| DeliveryError::NotJson {
-                bytes: header.len(),
-                reason: error.to_string(),
-            })?;
+        let json = json::parse(header).map_err(|reason| DeliveryError::NotJson {
+            bytes: header.len(),
+            reason,
+        })?;
         let header = json.as_object().ok_or(DeliveryError::NotObject)?;
         let Some(msg_type) = header.get("msg_type") else {
             self.state = Self::new().state;

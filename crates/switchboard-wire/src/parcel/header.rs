@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{ParcelError, Refusal};
 use crate::file_name::FileName;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::limits::MESSAGE_ID_BYTES_MAX;
 use crate::name::{Nick, RoomName};
 use crate::text::clean;
@@ -104,11 +104,10 @@ pub(super) fn read(header: &[u8]) -> Result<Result<Kind, Refused>, ParcelError> 
         return Ok(Ok(Kind::Message(Fields::default())));
     }
     // Of a key that stands twice the last one counts, as in Python.
-    let header: Value =
-        serde_json::from_slice(header).map_err(|error| ParcelError::HeaderNotJson {
-            bytes: header.len(),
-            reason: error.to_string(),
-        })?;
+    let header = json::parse(header).map_err(|reason| ParcelError::HeaderNotJson {
+        bytes: header.len(),
+        reason,
+    })?;
     let mut fields = Fields::default();
     let kind = read_object(&header, &mut fields);
     Ok(kind.map_err(|what| Refused { what, fields }))

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use switchboard_wire::frame::encode;
+use switchboard_wire::limits::JSON_DEPTH_MAX;
 use switchboard_wire::parcel::{close_frame, file_header, message_parcel};
 use switchboard_wire::{
     FileName, FrameError, NameError, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal,
@@ -304,6 +305,73 @@ fn a_header_that_is_not_json_ends_the_conversation() {
     }
     let (_, end) = read_whole(&parcel(b"{\"msg_type\":\"\xff\"}", ""));
     assert!(matches!(end, Err(ParcelError::HeaderNotJson { .. })));
+}
+
+#[test]
+fn a_header_nests_as_deep_as_the_limit_and_no_deeper() {
+    // One level is the header itself.
+    let nested = |depth: usize, open: &str, close: &str| {
+        let (open, close) = (open.repeat(depth - 1), close.repeat(depth - 1));
+        format!(r#"{{"msg_type":"msg","x":{open}0{close}}}"#)
+    };
+    for (depth, fits) in [
+        (JSON_DEPTH_MAX - 1, true),
+        (JSON_DEPTH_MAX, true),
+        (JSON_DEPTH_MAX + 1, false),
+        (16_000, false),
+    ] {
+        for (open, close) in [("[", "]"), (r#"{"x":"#, "}")] {
+            let header = nested(depth.min(10_000), open, close);
+            let (events, end) = read(ParcelLimits::default(), &[&parcel(&header, "hi")]);
+            let refused = matches!(&end, Err(ParcelError::HeaderNotJson { reason, .. })
+                if reason == "it nests deeper than 32");
+            assert_eq!(events == [message("hi")], fits, "{depth}");
+            assert_eq!(refused, !fits, "{depth}: {end:?}");
+        }
+    }
+    // Side by side, and within texts, nothing nests.
+    let brackets = "[".repeat(100);
+    let wide = "[],".repeat(1_000) + "{}";
+    for header in [
+        format!(r#"{{"msg_type":"msg","x":"{brackets}\\\"{brackets}"}}"#),
+        format!(r#"{{"msg_type":"msg","x":[{wide}]}}"#),
+    ] {
+        let expected = (vec![message("hi")], Ok(()));
+        assert_eq!(
+            read(ParcelLimits::default(), &[&parcel(&header, "hi")]),
+            expected,
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn numbers_texts_and_keys_of_a_header_are_bounded_by_its_bytes() {
+    let ends = |header: &str| read(ParcelLimits::default(), &[&parcel(header, "hi")]).1;
+    let not_json =
+        |end: &Result<(), ParcelError>| matches!(end, Err(ParcelError::HeaderNotJson { .. }));
+    for header in [
+        r#"{"msg_type":"msg","x":1e999999}"#,
+        r#"{"msg_type":"msg","x":"\ud800"}"#,
+        r#"{"msg_type":"msg","x":"\udc00\ud800"}"#,
+        r#"{"msg_type":"msg","x":00}"#,
+        "{\"msg_type\":\"msg\",\"x\":\"\n\"}",
+    ] {
+        assert!(not_json(&ends(header)), "{header}");
+    }
+    for header in [
+        r#"{"msg_type":"msg","x":1e-999999}"#.to_owned(),
+        format!(r#"{{"msg_type":"msg","x":{}}}"#, "9".repeat(300)),
+        format!(r#"{{"msg_type":"msg",{}"x":0}}"#, r#""x":1,"#.repeat(5_000)),
+        format!(r#"{{"msg_type":"msg","x":"{}"}}"#, "y".repeat(60_000)),
+    ] {
+        assert_eq!(ends(&header), Ok(()), "{}", &header[..40]);
+    }
+    let long = format!(r#"{{"msg_type":"msg","x":"{}"}}"#, "y".repeat(10 << 20));
+    assert!(matches!(
+        ends(&long),
+        Err(ParcelError::Frame(FrameError::TooLong { .. }))
+    ));
 }
 
 #[test]

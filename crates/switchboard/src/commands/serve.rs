@@ -13,7 +13,10 @@ use switchboard_hub::{Config, Door, Hub, HubError, Limits, Senses};
 use switchboard_wire::RoomName;
 use tracing::{Level, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::log_rate::{LineLimit, Telling};
 use crate::{clock, signals, terminal};
 
 /// Lines of the log that wait to be written at most. The longest have about 1 KiB, so that a reader
@@ -213,7 +216,7 @@ impl Args {
             _ => Level::INFO,
         };
         // The guard is dropped last: it writes out what the log still holds.
-        let (_log, dropped) = start_log(level);
+        let (_log, dropped, limit) = start_log(level);
         // With the system's own low limit a hub still works, for fewer.
         berkeley::raise_descriptor_limit().ok();
         signals::survive_file_size_limit()?;
@@ -238,6 +241,10 @@ impl Args {
         let lines = dropped.dropped_lines();
         if lines > 0 {
             warn!("the log is not whole: {lines} lines came faster than they could be written");
+        }
+        let lines = limit.left_out();
+        if lines > 0 {
+            warn!("the log is not whole: {lines} lines were left out, as its rate is limited");
         }
         result?;
         info!("stopped");
@@ -292,20 +299,23 @@ fn announce(hub: &Hub, data: &std::path::Path) {
     }
 }
 
-/// Starts the log on standard error; answers what writes out the rest of it, and what counts the
-/// lines that were lost. It is written by a thread of its own, and lines are dropped rather than
+/// Starts the log on standard error; answers what writes out the rest of it, what counts the
+/// lines that were lost, and what limits their rate. It is written by a thread of its own, and lines are dropped rather than
 /// waited for: a terminal that somebody stopped must not stop the hub.
-fn start_log(level: Level) -> (WorkerGuard, ErrorCounter) {
+fn start_log(level: Level) -> (WorkerGuard, ErrorCounter, LineLimit) {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LOG_LINES_MAX)
         .finish(io::stderr());
     let dropped = writer.error_counter();
+    let limit = LineLimit::new();
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .with_timer(clock::LogTime)
-        .with_writer(writer)
+        .with_writer(Telling(limit.clone(), writer))
+        .finish()
+        .with(limit.clone())
         .init();
-    (guard, dropped)
+    (guard, dropped, limit)
 }
