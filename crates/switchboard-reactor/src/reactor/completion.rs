@@ -525,6 +525,7 @@ impl Reactor {
         self.rewatch(token);
     }
 
+    #[inline]
     fn pass_on<H: Handler>(&mut self, handler: &mut H, token: Token, arrival: &Arrival) {
         match arrival {
             Arrival::Buffer(_) | Arrival::Copy(_) => {

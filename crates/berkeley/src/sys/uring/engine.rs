@@ -243,6 +243,7 @@ impl Engine {
         unsafe { self.queue.push(entry) }
     }
 
+    #[inline]
     fn entry(&mut self, prepared: Prepared, fd: types::Fd) -> Option<squeue::Entry> {
         let key = prepared.key.0;
         let entry = match prepared.work {
@@ -280,6 +281,7 @@ impl Engine {
     }
 
     /// The next completion, if there is one.
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<Reaped> {
         let entry = self.queue.pop()?;
         let (result, flags) = (entry.result(), entry.flags());
@@ -331,6 +333,7 @@ impl Engine {
         })
     }
 
+    #[inline]
     fn received(&mut self, group: u8, result: i32, flags: u32) -> Result<Buffer, Errno> {
         let filled = cqueue::buffer_select(flags).map(|id| Filled {
             id,

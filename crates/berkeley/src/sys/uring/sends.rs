@@ -110,6 +110,7 @@ pub(super) struct Sends {
 }
 
 impl Sends {
+    #[inline]
     fn insert(&mut self, send: Box<Send>) -> u32 {
         if let Some(slot) = self.free.pop()
             && let Some(place) = self.open.get_mut(slot as usize)
@@ -121,6 +122,7 @@ impl Sends {
         u32::try_from(self.open.len() - 1).unwrap_or(u32::MAX)
     }
 
+    #[inline]
     fn blank(&mut self, key: u64, zero_copy: bool) -> Box<Send> {
         let mut send = self.pool.pop().unwrap_or_else(|| Box::new(Send::new()));
         self.spare -= send.spare();
