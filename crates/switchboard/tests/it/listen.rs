@@ -1,10 +1,11 @@
 //! `switchboard listen` over TCP and UDP: one thread, any number of peers.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use testkit::{Random, wire};
+use testkit::{Program, Random, wire};
 
 use crate::support::{address, has_ipv6, listen, on_a_terminal, run};
 
@@ -53,6 +54,21 @@ fn a_terminal_sees_the_peers_address_before_each_piece() {
         !program.out.text().contains("\u{1b}[31mred"),
         "a peer controls the terminal"
     );
+}
+
+#[test]
+fn one_that_shows_nothing_has_one_thread_and_ends_by_a_signal() {
+    for ends in [Program::terminate, Program::interrupt] {
+        let (mut program, endpoint) = listen(&["tcp://127.0.0.1:0", "--echo", "--quiet"]);
+        let mut stream = wire::open(address(&endpoint)).unwrap();
+        assert_eq!(echo(&mut stream, b"x"), b"x");
+        let threads = fs::read_dir(format!("/proc/{}/task", program.id())).unwrap();
+        assert_eq!(threads.count(), 1);
+        ends(&program);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        drop(stream);
+        program.wait();
+    }
 }
 
 #[test]
