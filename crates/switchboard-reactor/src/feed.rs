@@ -8,6 +8,7 @@ mod ring;
 use core::time::Duration;
 
 use berkeley::Error;
+use bytes::Bytes;
 
 pub(crate) use ring::{Gathered, PARTS_MAX, Reader, Ring};
 
@@ -57,6 +58,8 @@ impl std::error::Error for Behind {}
 struct Feed {
     ring: Ring,
     readers: Vec<Reader>,
+    /// What is before this number was written to the readers whose peers take it.
+    offered: u64,
     /// Something was appended in this turn.
     is_marked: bool,
     /// Something was appended since its silence was last looked at.
@@ -70,6 +73,7 @@ impl Feed {
         Self {
             ring: Ring::new(limits),
             readers: Vec::new(),
+            offered: 0,
             is_marked: false,
             is_used: false,
             is_timed: false,
@@ -104,6 +108,15 @@ struct Subscription {
     index: u32,
 }
 
+/// A copy of all that a feed has, for many who are going to read no more.
+#[derive(Debug)]
+struct Snapshot {
+    feed: FeedId,
+    /// The number behind it.
+    next: u64,
+    bytes: Bytes,
+}
+
 /// All feeds of a reactor.
 #[derive(Debug)]
 pub(crate) struct Feeds {
@@ -113,6 +126,10 @@ pub(crate) struct Feeds {
     subscriptions: TokenMap<Subscription>,
     /// Those that were appended to in this turn.
     pub(crate) marked: Vec<FeedId>,
+    /// Memory of all rings, and how much it may be.
+    memory: usize,
+    pub(crate) memory_max: usize,
+    snapshot: Option<Snapshot>,
     /// Lent to each writing, hence empty in between.
     pub(crate) follows: Vec<(Token, Follows)>,
     pub(crate) told: Vec<(Token, Follows)>,
@@ -126,6 +143,9 @@ impl Feeds {
             free: Vec::new(),
             subscriptions: TokenMap::new(),
             marked: Vec::new(),
+            memory: 0,
+            memory_max: usize::MAX,
+            snapshot: None,
             follows: Vec::new(),
             told: Vec::new(),
         }
@@ -158,9 +178,11 @@ impl Feeds {
         let Some(feed) = self.get_mut(id) else {
             return;
         };
+        let memory = feed.ring.memory();
         for reader in core::mem::take(&mut feed.readers) {
             self.subscriptions.remove(reader.token);
         }
+        self.memory = self.memory.saturating_sub(memory);
         if let (Some(place), Some(generation)) = (
             self.feeds.get_mut(id.index as usize),
             self.generations.get_mut(id.index as usize),
@@ -199,6 +221,8 @@ impl Feeds {
         except: Option<Token>,
     ) -> (u64, bool) {
         let own = except.and_then(|token| self.subscriptions.get(token).copied());
+        let others = self.memory_of_others(id);
+        let memory_max = self.memory_max.saturating_sub(others);
         let Some(feed) = self.get_mut(id) else {
             return (0, false);
         };
@@ -208,13 +232,43 @@ impl Feeds {
         {
             reader.set_own();
         }
-        let number = feed.ring.append(bytes, except);
+        let number = feed.ring.append(bytes, except, memory_max);
+        let memory = feed.ring.memory();
         feed.is_used = true;
         let is_to_time = feed.ring.is_grown() && !core::mem::replace(&mut feed.is_timed, true);
         if !core::mem::replace(&mut feed.is_marked, true) {
             self.marked.push(id);
         }
+        self.memory = others + memory;
         (number, is_to_time)
+    }
+
+    fn memory_of_others(&self, id: FeedId) -> usize {
+        let own = self.ring(id).map_or(0, Ring::memory);
+        self.memory.saturating_sub(own)
+    }
+
+    /// True if an entry of so many bytes would push out what the readers have not been offered.
+    pub(crate) fn would_lose(&self, id: FeedId, len: usize) -> bool {
+        let memory_max = self.memory_max.saturating_sub(self.memory_of_others(id));
+        self.get(id).is_some_and(|feed| {
+            let leaving = feed.ring.leaving(len, memory_max);
+            leaving > 0 && feed.ring.range().start + leaving as u64 > feed.offered
+        })
+    }
+
+    /// Notes that the readers that are not slow have got everything before a number.
+    pub(crate) fn set_offered(&mut self, id: FeedId, before: u64) {
+        if let Some(feed) = self.get_mut(id) {
+            feed.offered = before;
+        }
+    }
+
+    /// Notes that what was appended is being written.
+    pub(crate) fn unmark(&mut self, id: FeedId) {
+        if let Some(feed) = self.get_mut(id) {
+            feed.is_marked = false;
+        }
     }
 
     /// True if something was appended that was not written yet.
@@ -225,7 +279,6 @@ impl Feeds {
     /// The readers that are to be written to, and what is to be written.
     pub(crate) fn take_marked(&mut self, id: FeedId) -> Option<(&Ring, &mut [Reader])> {
         let feed = self.get_mut(id)?;
-        feed.is_marked = false;
         Some((&feed.ring, &mut feed.readers))
     }
 
@@ -301,6 +354,40 @@ impl Feeds {
         Some(reader.next())
     }
 
+    /// Ends that too, with what there still is for the connection; `None` if a part of that has left
+    /// already.
+    pub(crate) fn take_out(&mut self, token: Token) -> Option<Bytes> {
+        let (id, ring, reader) = self.reader_mut(token)?;
+        let (reader, range) = (*reader, ring.range());
+        let (before, behind) = ring.bytes_around(reader.next());
+        let rest = if reader.next() < range.start {
+            None
+        } else if reader.has_own() || behind <= FEED_BYTES_MIN {
+            Some(ring.rest(reader))
+        } else {
+            // Many who are slow may go at once: they share a copy.
+            let everything = Reader::new(Token::ANYBODY, range.start);
+            let bytes = match &self.snapshot {
+                Some(it) if it.feed == id && it.next == range.end => it.bytes.clone(),
+                _ => self.ring(id)?.rest(everything),
+            };
+            let rest = bytes.slice(bytes.len().min(before)..);
+            self.snapshot = Some(Snapshot {
+                feed: id,
+                next: range.end,
+                bytes,
+            });
+            Some(rest)
+        };
+        self.unsubscribe(token);
+        rest
+    }
+
+    /// Forgets what was copied for those who went.
+    pub(crate) fn forget_snapshot(&mut self) {
+        self.snapshot = None;
+    }
+
     /// Gives memory back where nothing was appended for long, and nobody has anything to get.
     /// Answers false where that is to be looked at again.
     pub(crate) fn settle(&mut self, id: FeedId) -> bool {
@@ -311,7 +398,10 @@ impl Feeds {
             return false;
         }
         feed.is_timed = false;
+        let before = feed.ring.memory();
         feed.ring.shrink();
+        let given_back = before.saturating_sub(feed.ring.memory());
+        self.memory = self.memory.saturating_sub(given_back);
         true
     }
 }

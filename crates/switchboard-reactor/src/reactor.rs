@@ -483,7 +483,8 @@ impl Reactor {
         if stream.is_finishing() {
             return;
         }
-        self.take_out(token);
+        // Who has fallen behind ends without what it has missed.
+        self.leave_feed(token).ok();
         let Some(stream) = self.slots.stream_mut(token) else {
             return;
         };

@@ -142,15 +142,37 @@ impl Ring {
         count(self.end - self.begin)
     }
 
-    /// Appends an entry and answers its number. The oldest ones leave where there is no room.
-    pub(crate) fn append(&mut self, bytes: &[u8], except: Option<Token>) -> u64 {
-        let most = self.limits.bytes_max.max(bytes.len());
-        while self.entries.len() >= self.limits.entries_max.max(1)
-            || self.held() + bytes.len() > most
-        {
-            if !self.drop_first() {
+    /// Memory for bytes of entries.
+    pub(crate) const fn memory(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What it may hold where it may have so much memory, with an entry that is to come.
+    fn most(&self, memory_max: usize, len: usize) -> usize {
+        let may_grow_to = memory_max.max(FEED_BYTES_MIN);
+        self.limits.bytes_max.min(may_grow_to).max(len)
+    }
+
+    /// How many entries leave for one that is to come.
+    pub(crate) fn leaving(&self, len: usize, memory_max: usize) -> usize {
+        let most = self.most(memory_max, len) as u64;
+        let (mut left, mut begin) = (0, self.begin);
+        let too_many = (self.entries.len() + 1).saturating_sub(self.limits.entries_max.max(1));
+        while left < too_many || self.end - begin + len as u64 > most {
+            let Some(entry) = self.entries.get(left) else {
                 break;
-            }
+            };
+            begin = entry.end;
+            left += 1;
+        }
+        left
+    }
+
+    /// Appends an entry and answers its number. The oldest ones leave where there is no room.
+    pub(crate) fn append(&mut self, bytes: &[u8], except: Option<Token>, memory_max: usize) -> u64 {
+        let most = self.most(memory_max, bytes.len());
+        for _ in 0..self.leaving(bytes.len(), memory_max) {
+            self.drop_first();
         }
         let need = self.held() + bytes.len();
         if need > self.bytes.len() {
@@ -270,11 +292,16 @@ impl Ring {
         (next, [&[], &[]], false)
     }
 
-    /// A copy of all that a reader has not got, if it is still there.
-    pub(crate) fn rest(&self, reader: Reader) -> Option<Bytes> {
-        if reader.next() < self.first {
-            return None;
-        }
+    /// How many bytes there are before an entry, and behind.
+    pub(crate) fn bytes_around(&self, number: u64) -> (usize, usize) {
+        let skipped = count(number.saturating_sub(self.first)).min(self.entries.len());
+        let before = skipped.checked_sub(1).and_then(|it| self.entries.get(it));
+        let place = before.map_or(self.begin, |entry| entry.end);
+        (count(place - self.begin), count(self.end - place))
+    }
+
+    /// A copy of all that a reader has not got.
+    pub(crate) fn rest(&self, reader: Reader) -> Bytes {
         let mut rest = BytesMut::new();
         for (lies, is_own) in self.entries_for(reader) {
             if !is_own {
@@ -283,6 +310,6 @@ impl Ring {
                 }
             }
         }
-        Some(rest.freeze())
+        rest.freeze()
     }
 }

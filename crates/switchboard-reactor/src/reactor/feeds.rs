@@ -10,7 +10,7 @@ use berkeley::{MsgFlags, Result};
 use super::Reactor;
 use super::completion::Completion;
 use super::driver::Driver;
-use super::write::BATCH_MIN;
+use super::write::{BATCH_MIN, flush};
 use crate::feed::{
     Behind, FEED_BYTES_PER_WRITE, FEED_SILENCE, FeedId, FeedLimits, Follows, Gathered, PARTS_MAX,
     Reader, Ring,
@@ -42,6 +42,10 @@ impl Reactor {
     /// entries leave; one that is longer than all the room is held alone. Nothing happens to a feed
     /// that is gone, and the answer is 0.
     pub fn append(&mut self, feed: FeedId, bytes: &[u8], except: Option<Token>) -> u64 {
+        if self.feeds.would_lose(feed, bytes.len()) {
+            // More comes in this turn than the feed holds: who is not slow shall not miss it.
+            self.flush_feed(feed, usize::MAX);
+        }
         let (number, is_to_time) = self.feeds.append(feed, bytes, except);
         if is_to_time {
             self.time_silence(feed);
@@ -74,8 +78,29 @@ impl Reactor {
         Ok(())
     }
 
-    /// The connection reads no feed any more. Answers the number of the entry that was next, if it
-    /// read one; what it has got a part of it gets whole.
+    /// The memory of all feeds together, without which they do not grow beyond
+    /// [`FEED_BYTES_MIN`](crate::FEED_BYTES_MIN) each, so that readers fall behind sooner; unless
+    /// one entry alone needs more. There is no limit at first.
+    pub const fn limit_feeds(&mut self, bytes_max: usize) {
+        self.feeds.memory_max = bytes_max;
+    }
+
+    /// The connection reads no feed any more, and gets what was appended until now, behind what
+    /// else waits for it.
+    ///
+    /// # Errors
+    /// [`Behind`] if it has fallen behind, or there is no room in its outbox: it does not get that.
+    pub fn leave_feed(&mut self, token: Token) -> core::result::Result<(), Behind> {
+        if !self.feeds.is_pending(token) {
+            self.feeds.unsubscribe(token);
+            return Ok(());
+        }
+        let rest = self.feeds.take_out(token).ok_or(Behind)?;
+        self.send(token, rest).map_err(|_full| Behind)
+    }
+
+    /// The connection reads no feed any more, from now on. Answers the number of the entry that was
+    /// next, if it read one; what it has got a part of it gets whole.
     pub fn unsubscribe(&mut self, token: Token) -> Option<u64> {
         self.feeds.unsubscribe(token)
     }
@@ -98,21 +123,6 @@ impl Reactor {
     /// wait from now on.
     pub const fn limit_stalls(&mut self, limit: Option<Duration>) {
         self.stall_limit = limit;
-    }
-
-    /// Moves what a connection has not got of its feed to what waits for it otherwise, since it is
-    /// going to read no more.
-    pub(super) fn take_out(&mut self, token: Token) {
-        if !self.feeds.has_reader(token) {
-            return;
-        }
-        let rest = self.feeds.reader(token);
-        let rest = rest.and_then(|(ring, reader)| ring.rest(reader));
-        self.feeds.unsubscribe(token);
-        if let Some(rest) = rest {
-            // Without room it is as with any other piece: nothing of it is sent.
-            self.send(token, rest).ok();
-        }
     }
 
     fn time_silence(&mut self, feed: FeedId) {
@@ -175,9 +185,11 @@ impl Reactor {
     fn flush_marked<H: Handler>(&mut self, handler: &mut H) {
         let mut marked = core::mem::take(&mut self.feeds.marked);
         for id in marked.drain(..) {
-            self.flush_feed(id);
+            self.feeds.unmark(id);
+            self.flush_feed(id, FEED_BYTES_PER_WRITE);
         }
         self.feeds.marked = marked;
+        self.feeds.forget_snapshot();
         if self.feeds.told.is_empty() {
             return;
         }
@@ -199,8 +211,8 @@ impl Reactor {
         }
     }
 
-    /// Writes a feed to its readers: a walk along the list of them.
-    fn flush_feed(&mut self, id: FeedId) {
+    /// Writes a feed to its readers, so many bytes to each: a walk along the list of them.
+    fn flush_feed(&mut self, id: FeedId, bytes_max: usize) {
         let mut follows = core::mem::take(&mut self.feeds.follows);
         let Some((ring, readers)) = self.feeds.take_marked(id) else {
             self.feeds.follows = follows;
@@ -210,9 +222,11 @@ impl Reactor {
             ring,
             pool: &mut self.pool,
             driver: &mut self.driver,
+            bytes_max,
             is_batch: readers.len() >= BATCH_MIN,
             shared: Laid::nothing(),
         };
+        let mut offered = ring.next();
         for reader in readers {
             if reader.next() >= writer.ring.next() {
                 continue;
@@ -221,9 +235,13 @@ impl Reactor {
                 continue;
             };
             if let Some(what) = writer.serve(reader, stream, id) {
+                if matches!(what, Follows::Enough) {
+                    offered = offered.min(reader.next());
+                }
                 follows.push((reader.token, what));
             }
         }
+        self.feeds.set_offered(id, offered);
         for (token, what) in follows.drain(..) {
             match what {
                 Follows::Enough => self.mark(token),
@@ -254,6 +272,7 @@ impl Reactor {
             ring,
             pool: &mut self.pool,
             driver: &mut self.driver,
+            bytes_max: FEED_BYTES_PER_WRITE,
             is_batch,
             shared: Laid::nothing(),
         };
@@ -335,6 +354,7 @@ struct Writer<'a> {
     ring: &'a Ring,
     pool: &'a mut Pool,
     driver: &'a mut Driver,
+    bytes_max: usize,
     is_batch: bool,
     /// Most readers get the same from the same place: that is laid out once.
     shared: Laid<'a>,
@@ -344,6 +364,12 @@ impl Writer<'_> {
     /// Writes what is next for a reader; answers what has to follow.
     #[inline]
     fn serve(&mut self, reader: &mut Reader, stream: &mut Stream, id: FeedId) -> Option<Follows> {
+        if !stream.blocked
+            && !stream.outbox.is_empty()
+            && let Err(error) = flush(stream, self.pool, &[])
+        {
+            return Some(Follows::Failed(error));
+        }
         if stream.blocked || !stream.outbox.is_empty() {
             // Both go on by themselves.
             return (stream.blocked && stream.stall == 0).then_some(Follows::Waits);
@@ -357,7 +383,7 @@ impl Writer<'_> {
         }
         if self.shared.from != next {
             let anybody = Reader::new(Token::ANYBODY, next);
-            self.shared.lay(self.ring, anybody, FEED_BYTES_PER_WRITE);
+            self.shared.lay(self.ring, anybody, self.bytes_max);
         }
         let Gathered { bytes, next, .. } = self.shared.gathered;
         match send(
@@ -382,7 +408,7 @@ impl Writer<'_> {
     fn serve_alone(&mut self, reader: &mut Reader, stream: &mut Stream) -> Option<Follows> {
         let end = self.ring.next();
         let has_records = stream.has_records();
-        let mut room = FEED_BYTES_PER_WRITE;
+        let mut room = self.bytes_max;
         while reader.next() < end && !stream.blocked {
             if room == 0 {
                 return Some(Follows::Enough);
@@ -391,7 +417,7 @@ impl Writer<'_> {
             laid.lay(self.ring, *reader, if has_records { 1 } else { room });
             let Gathered { bytes, next, .. } = laid.gathered;
             // Only the first entry of a turn may be longer than what is left.
-            if bytes > room && room < FEED_BYTES_PER_WRITE {
+            if bytes > room && room < self.bytes_max {
                 return Some(Follows::Enough);
             }
             match send(

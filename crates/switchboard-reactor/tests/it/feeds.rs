@@ -412,3 +412,88 @@ fn a_message_of_a_feed_keeps_its_boundaries() {
         }
     }
 }
+
+#[test]
+fn who_is_not_slow_misses_nothing_of_a_turn_that_brings_more_than_the_feed_holds() {
+    for backend in BACKENDS {
+        let limits = FeedLimits {
+            bytes_max: 10_000,
+            entries_max: 50,
+        };
+        let (mut reactor, feed, readers) = readers(backend, limits, 5);
+        let mut expected = Vec::new();
+        for number in 0..300 {
+            let entry = pattern(number, 300);
+            reactor.append(feed, &entry, Some(readers[4].0));
+            expected.extend_from_slice(&entry);
+        }
+        reactor.append(feed, b"end", None);
+        expected.extend_from_slice(b"end");
+        std::thread::scope(|scope| {
+            let reading: Vec<_> = readers[..4]
+                .iter()
+                .map(|(_, peer)| scope.spawn(|| received(peer, expected.len())))
+                .collect();
+            write_all(&mut reactor, feed, &readers);
+            for one in reading {
+                assert!(one.join().unwrap() == expected, "{backend}");
+            }
+        });
+        assert_eq!(received(&readers[4].1, 3), b"end");
+    }
+}
+
+#[test]
+fn feeds_that_have_had_their_memory_keep_less() {
+    let mut reactor = Reactor::new(BACKENDS[0]).unwrap();
+    reactor.limit_feeds(40_000);
+    let (first, second) = (reactor.add_feed(LIMITS), reactor.add_feed(LIMITS));
+    for _ in 0..100 {
+        reactor.append(first, &[1; 1000], None);
+        reactor.append(second, &[2; 1000], None);
+    }
+    let held = |feed| reactor.feed_range(feed).count();
+    // Each is rounded down to whole entries.
+    assert!((39..=40).contains(&(held(first) + held(second))));
+    assert!(held(first) >= 4 && held(second) >= 4);
+    reactor.remove_feed(first);
+    for _ in 0..100 {
+        reactor.append(second, &[2; 1000], None);
+    }
+    assert_eq!(reactor.feed_range(second).count(), 40);
+}
+
+#[test]
+fn who_leaves_a_feed_gets_what_was_appended_before() {
+    for backend in BACKENDS {
+        let (mut reactor, feed, readers) = readers(backend, LIMITS, 3);
+        let small = reactor.socket(readers[1].0).unwrap();
+        small.set(opt::SendBuffer, 4096).unwrap();
+        let mut expected = Vec::new();
+        for number in 0..40 {
+            let entry = pattern(number, 1500);
+            reactor.append(feed, &entry, Some(readers[2].0));
+            expected.extend_from_slice(&entry);
+        }
+        turn(&mut reactor);
+        reactor.append(feed, b"last", None);
+        expected.extend_from_slice(b"last");
+        for (token, _) in &readers {
+            assert_eq!(reactor.leave_feed(*token), Ok(()));
+            assert_eq!(reactor.feed_next(*token), None);
+        }
+        reactor.append(feed, b"not for them", None);
+        std::thread::scope(|scope| {
+            let reading: Vec<_> = readers[..2]
+                .iter()
+                .map(|(_, peer)| scope.spawn(|| received(peer, expected.len())))
+                .collect();
+            write_all(&mut reactor, feed, &readers);
+            for one in reading {
+                assert!(one.join().unwrap() == expected, "{backend}");
+            }
+        });
+        assert_eq!(received(&readers[2].1, 4), b"last");
+        readers.iter().for_each(|(_, peer)| assert_silent(peer));
+    }
+}
