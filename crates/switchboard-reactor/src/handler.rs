@@ -112,10 +112,6 @@ pub trait Handler {
         self.closed(reactor, source, Closed::Behind);
     }
 
-    /// Everything that came in this turn has been told, and the timers that are due. What is sent
-    /// and appended here goes out with the rest.
-    fn turn_ended(&mut self, _reactor: &mut Reactor) {}
-
     /// A timer that was set with [`Reactor::set_timer`] is due.
     fn timer(&mut self, _reactor: &mut Reactor, _tag: u64) {}
 
@@ -124,8 +120,9 @@ pub trait Handler {
     fn woken(&mut self, _reactor: &mut Reactor) {}
 
     /// All that this turn brought has been told, and what was sent is about to be written: the
-    /// place for what is to be done once however much came. It is called once more behind the
-    /// writing, which may have told of connections that broke or drained.
+    /// place for what is to be done once however much came, and what is sent and appended here goes
+    /// out with the rest. It is called once more behind the writing, which may have told of
+    /// connections that broke, drained or fell behind.
     fn turn_ended(&mut self, _reactor: &mut Reactor) {}
 
     /// A listener could not accept, or a datagram socket not receive. Both go on by themselves.
