@@ -102,7 +102,7 @@ impl UploadId {
     /// Who asked.
     #[must_use]
     pub const fn shard(self) -> u16 {
-        ((self.0 / STORE_THREADS as u64) >> Self::SERIAL_BITS) as u16
+        ((self.0 / STORE_THREADS as u64) >> Self::SERIAL_BITS & 0xffff) as u16
     }
 }
 
