@@ -397,7 +397,7 @@ impl Backend {
     ///
     /// As selectors, measured over the same work (Linux 6.18), `select` and `poll` pay for all that
     /// is watched, and `io-uring` takes 1.2 times the processor time of `epoll` for an event while
-    /// few descriptors are ready, and 1.1 to 1.8 times while all are: it makes an operation and a
+    /// few descriptors are ready, and 1.2 to 1.8 times while all are: it makes an operation and a
     /// completion of what `epoll` finds in its list.
     ///
     /// A ring that completes operations ([`crate::uring`]) is another matter. An echo server on it

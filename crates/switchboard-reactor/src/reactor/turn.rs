@@ -98,9 +98,10 @@ impl Reactor {
             let bytes = buffer.get(..len).unwrap_or_default();
             match self.show(handler, token, is_free, bytes) {
                 None => {}
-                Some(Ok(())) => self.flushed(handler, token),
-                Some(failed) => self.lend_buffer(buffer, |reactor| {
-                    reactor.after_flush(handler, token, failed);
+                Some(Ok(())) if self.is_at_rest(token) => handler.drained(self, token),
+                // What follows may fail, and then the last words are read.
+                Some(outcome) => self.lend_buffer(buffer, |reactor| {
+                    reactor.after_flush(handler, token, outcome);
                 }),
             }
             return;
@@ -246,6 +247,7 @@ impl Reactor {
 
     /// Reads once from a connection or an input; true if something came.
     pub(super) fn read<H: Handler>(&mut self, handler: &mut H, token: Token) -> bool {
+        debug_assert!(!self.buffer.is_empty(), "the buffer is lent");
         let Some(source) = self.slots.get(token) else {
             return false;
         };

@@ -8,7 +8,7 @@ use berkeley::{MsgFlags, Result, Shutdown};
 use super::{Reactor, WRITE_BYTES_PER_TURN_MAX};
 use crate::handler::Handler;
 use crate::pieces::{Copied, PIECES_PER_CALL_MAX, Piece, Pool};
-use crate::slots::{SourceKind, Stage, Stream, Token};
+use crate::slots::{Source, SourceKind, Stage, Stream, Token};
 
 /// Sends from which it is cheaper to hand all of them to a ring than to make a call for each, and
 /// to hear nothing of it afterwards.
@@ -150,12 +150,18 @@ impl Reactor {
     /// What follows when a connection was written to.
     #[inline]
     pub(super) fn flushed<H: Handler>(&mut self, handler: &mut H, token: Token) {
-        match self.slots.get(token) {
-            Some(source) if source.is_at_rest() && !self.feeds.has_reader(token) => {
-                handler.drained(self, token);
-            }
-            _ => self.flushed_in_part(handler, token),
+        if self.is_at_rest(token) {
+            handler.drained(self, token);
+        } else {
+            self.flushed_in_part(handler, token);
         }
+    }
+
+    /// True if nothing is left to be written to a connection, and nothing else is to be done.
+    #[inline]
+    pub(super) fn is_at_rest(&self, token: Token) -> bool {
+        let source = self.slots.get(token);
+        source.is_some_and(Source::is_at_rest) && !self.feeds.has_reader(token)
     }
 
     /// The same where something is left, or something else follows.
