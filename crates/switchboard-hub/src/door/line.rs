@@ -56,6 +56,8 @@ pub enum LineEvent {
     Refused(String),
     /// To find the entries of its room with these words.
     Search(String),
+    /// Something else altogether: it speaks this protocol, and has taken the wrong door.
+    Stranger(&'static str),
     /// To give its room a topic, or take it away.
     SetTopic(Option<Topic>),
     /// To hear something that concerns nobody else: an encoded line.
@@ -74,6 +76,8 @@ pub struct LineSession {
     idle: Duration,
     line_time: Duration,
     heard: Instant,
+    /// Its first line has come.
+    has_spoken: bool,
     /// Since when an unfinished line has been coming in.
     line_began: Option<Instant>,
 }
@@ -88,6 +92,7 @@ impl LineSession {
             idle: limits.chat_idle,
             line_time: limits.line_time,
             heard: now,
+            has_spoken: false,
             line_began: None,
         }
     }
@@ -96,6 +101,11 @@ impl LineSession {
     /// up.
     pub fn push(&mut self, now: Instant, bytes: &mut &[u8]) -> Option<LineEvent> {
         self.heard = now;
+        if !self.has_spoken && bytes.starts_with(TLS_HANDSHAKE) {
+            self.has_spoken = true;
+            *bytes = &[];
+            return Some(LineEvent::Stranger("TLS"));
+        }
         loop {
             let Some(line) = self.decoder.push(bytes) else {
                 if !self.decoder.is_inside() {
@@ -144,7 +154,14 @@ impl LineSession {
         })
     }
 
-    fn event(&self, line: Line) -> Option<LineEvent> {
+    fn event(&mut self, line: Line) -> Option<LineEvent> {
+        let is_first = !std::mem::replace(&mut self.has_spoken, true);
+        if is_first
+            && let Line::Text(text) = &line
+            && let Some(protocol) = other_protocol(text)
+        {
+            return Some(LineEvent::Stranger(protocol));
+        }
         let text = match line {
             Line::Text(text) if is_parcel(&text) => {
                 let reason = "it is a parcel, and those have a door of their own";
@@ -216,6 +233,27 @@ impl LineSession {
 /// header, then its JSON.
 fn is_parcel(text: &str) -> bool {
     matches!(text.as_bytes(), [_, _, 0, 0, b'{', ..])
+}
+
+/// How a record of TLS begins that carries a handshake: its type and the major version.
+const TLS_HANDSHAKE: &[u8] = &[22, 3];
+
+/// What else speaks in lines, by its first one. A browser can be made to send such lines to any
+/// port, with text of somebody else's choice behind them.
+fn other_protocol(first: &str) -> Option<&'static str> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase());
+    match first.split_once(' ') {
+        Some((method, rest))
+            if is_word(method)
+                && rest
+                    .rsplit_once(' ')
+                    .is_some_and(|(_, version)| version.starts_with("HTTP/")) =>
+        {
+            Some("HTTP")
+        }
+        Some(("EHLO" | "HELO", _)) => Some("SMTP"),
+        _ => first.starts_with("SSH-").then_some("SSH"),
+    }
 }
 
 /// An entry as lines; `None` if there is nothing to see in it.

@@ -310,7 +310,62 @@ fn has_word(text: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::has_word;
+    use core::time::Duration;
+    use std::sync::mpsc;
+
+    use super::super::{Asker, Journal, Log, LogConfig, LogKind, LogReply, LogRequest};
+    use super::*;
+
+    #[test]
+    fn a_search_whose_time_is_up_says_that_there_may_be_more() {
+        const COUNT: u64 = 5_000;
+        let data = tempfile::tempdir().unwrap();
+        let (tell, replies) = mpsc::channel();
+        let log = Log::open(LogConfig::new(data.path()), move |_, reply| {
+            tell.send(reply).ok();
+        });
+        let log = log.unwrap();
+        let entry = |seq| LogEntry {
+            room: "a".into(),
+            epoch: 1,
+            seq,
+            time_ms: 1,
+            author: "ada".into(),
+            kind: LogKind::Text,
+            text: format!("kettle {seq}"),
+            bytes: None,
+            reply_to: None,
+            client_id: None,
+        };
+        log.request(
+            Asker(0),
+            LogRequest::Append((1..=COUNT).map(entry).collect()),
+        );
+        let mut is_there = false;
+        while !is_there {
+            let reply = replies.recv_timeout(Duration::from_secs(60)).unwrap();
+            is_there = matches!(reply, LogReply::Durable(marks) if marks[0].seq == COUNT);
+        }
+        let mut reader = LogReader::open(data.path()).unwrap();
+        // Too short for the index: all texts are looked at.
+        let search = Search {
+            words: vec!["ke".into()],
+            limit: SEARCH_FOUND_MAX,
+            ..Search::default()
+        };
+        let now = Instant::now();
+        let (found, is_whole) = reader.search_until(&search, now).unwrap();
+        assert!(
+            !is_whole && found.len() < SEARCH_FOUND_MAX,
+            "{}",
+            found.len()
+        );
+        for deadline in [now + SEARCH_TIME, now + Duration::from_secs(3_600)] {
+            let (found, is_whole) = reader.search_until(&search, deadline).unwrap();
+            assert!(is_whole, "it takes far less than {SEARCH_TIME:?}");
+            assert_eq!(found.len(), SEARCH_FOUND_MAX);
+        }
+    }
 
     #[test]
     fn a_word_is_any_part_whatever_its_case() {

@@ -80,6 +80,11 @@ impl<N: Net> Shard<N> {
                 }
                 self.answer(net, id, &format!("your line was not passed on: {reason}"));
             }
+            LineEvent::Stranger(protocol) => {
+                let reason = format!("this is the chat door, which does not speak {protocol}");
+                self.put_out(net, id, &reason);
+                return false;
+            }
             LineEvent::Tell(line) => self.send_to(net, id, line),
             LineEvent::Quit => {
                 self.quit(net, id);

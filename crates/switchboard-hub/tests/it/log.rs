@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod keeping;
+mod limits;
 mod searching;
 mod transfer;
 

@@ -29,6 +29,7 @@ mod restart;
 mod rooms;
 mod send;
 mod stress_faults;
+mod stress_input;
 mod stress_load;
 mod support;
 mod tail;

@@ -1,12 +1,15 @@
 //! Many at once, and for long: L1 to L4 and L10 of the list in CONTRIBUTING.md.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use testkit::{Crowd, Hub, Member, wire};
+use tempfile::TempDir;
+use testkit::{Crowd, Hub, Member, Program, wire};
 
-use crate::support::{amount, hub, quiet, room_for_descriptors};
+use crate::support::{amount, bin, hub, is_whole, quiet, room_for_descriptors};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// What may still come in after the last that was waited for.
@@ -291,4 +294,123 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
     of_room.dedup();
     assert_eq!(of_room.len(), rooms * members * LINES, "each line once");
     assert!(!crowd.read(STRAGGLERS, |_, _| ()), "and no more comes");
+}
+
+/// Instructions that one echo and one fan-out cost, as they were last found to be right.
+const COSTS: &str = include_str!("../costs.txt");
+
+/// By how many percent a cost may change unnoticed.
+const COST_PERCENT: u64 = 2;
+
+/// The instructions of a program from its start to its end, as callgrind counts them.
+#[track_caller]
+fn instructions(folder: &Path, arguments: &[&str], load: impl FnOnce(&Program)) -> u64 {
+    let out = folder.join("callgrind.out");
+    let mut command = Command::new("valgrind");
+    command
+        .arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(bin())
+        .args(arguments);
+    let mut program = Program::start_command(&mut command);
+    program.end_input();
+    load(&program);
+    program.terminate();
+    assert!(program.wait_within(LIMIT).success());
+    let profile = std::fs::read_to_string(out).unwrap();
+    let line = profile.lines().find(|line| line.starts_with("totals: "));
+    line.unwrap()["totals: ".len()..].trim().parse().unwrap()
+}
+
+#[track_caller]
+fn check_cost(name: &str, cost: u64) {
+    let line = COSTS
+        .lines()
+        .find(|line| line.split(' ').next() == Some(name));
+    let saved: u64 = line.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    eprintln!("L10: {name}: {cost} instructions, {saved} saved");
+    let off = cost.abs_diff(saved) * 100;
+    assert!(
+        off <= saved * COST_PERCENT,
+        "{name} costs {cost} instructions and not {saved}: if that is meant, and for the better \
+         of all, write it to crates/switchboard/tests/costs.txt"
+    );
+}
+
+#[test]
+fn l10_echo_and_fan_out_cost_what_they_did() {
+    if !is_whole() {
+        eprintln!("skipped: instructions are counted by `cargo xtask stress` (in release)");
+        return;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        eprintln!("skipped: needs valgrind");
+        return;
+    }
+    const MEMBERS: u64 = 100;
+    const ROUNDS: u64 = 500;
+    let folder = TempDir::new().unwrap();
+    let echo = |rounds: u64| {
+        let arguments = [
+            "listen",
+            "tcp://127.0.0.1:0",
+            "--echo",
+            "--quiet",
+            "--mux",
+            "epoll",
+        ];
+        instructions(folder.path(), &arguments, |program| {
+            let line = program.err.wait_line_for(LIMIT, &["listening on "]);
+            let (_, door) = line.split_once("tcp://").unwrap();
+            let mut stream = TcpStream::connect(door.trim()).unwrap();
+            let mut back = [0; 64];
+            for _ in 0..rounds {
+                stream.write_all(&[7; 64]).unwrap();
+                stream.read_exact(&mut back).unwrap();
+            }
+        })
+    };
+    check_cost("echo", (echo(3 * ROUNDS) - echo(ROUNDS)) / (2 * ROUNDS));
+    let fan_out = |rounds: u64| {
+        let data = TempDir::new().unwrap();
+        let data = data.path().to_str().unwrap();
+        let arguments = [
+            "serve",
+            "--quiet",
+            "--mux",
+            "epoll",
+            "--chat",
+            "127.0.0.1:0",
+            "--parcels",
+            "off",
+            "--time",
+            "off",
+            "--data",
+            data,
+        ];
+        instructions(folder.path(), &arguments, |program| {
+            let line = program.out.wait_line_for(LIMIT, &["chat", "tcp://"]);
+            let (_, door) = line.split_once("tcp://").unwrap();
+            let door = door.trim().parse().unwrap();
+            let mut members: Vec<Member> = Vec::new();
+            for number in 0..=MEMBERS {
+                // One at a time, so that the same happens each time.
+                let mut member = Member::connect(door);
+                member.set_patience(LIMIT);
+                member.say("/who");
+                member.notice(&[&format!("{} here", number + 1)]);
+                members.push(member);
+            }
+            let (mut sender, mut others) = (members.pop().unwrap(), members);
+            for round in 0..rounds {
+                sender.say("a line of some forty characters, as many are");
+                for other in &mut others {
+                    let heard = other.text();
+                    assert!(heard.ends_with("as many are"), "{round}: {heard}");
+                }
+            }
+        })
+    };
+    let both = (fan_out(3 * ROUNDS) - fan_out(ROUNDS)) / (2 * ROUNDS);
+    check_cost("fan-out", both);
 }
