@@ -245,9 +245,10 @@ impl Hub {
     /// Changes how many descriptors it may have, while it runs.
     pub fn limit_descriptors(&self, count: u64) {
         let pid = Pid::from_raw(i32::try_from(self.id()).unwrap());
+        let maximum = getrlimit(Resource::Nofile).maximum;
         let limit = Rlimit {
-            current: Some(count),
-            maximum: getrlimit(Resource::Nofile).maximum,
+            current: Some(maximum.map_or(count, |maximum| count.min(maximum))),
+            maximum,
         };
         prlimit(pid, Resource::Nofile, limit).unwrap();
     }
