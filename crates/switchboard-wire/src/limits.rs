@@ -14,8 +14,8 @@ pub const HEADER_BYTES_MAX: u32 = 65_535;
 
 /// How deep arrays and objects of a JSON header may nest.
 ///
-/// A header of ours nests three deep. What reads JSON recurses, and a hostile header must not use up
-/// the stack.
+/// A header of ours nests three deep. What reads JSON recurses, and a hostile header must not use
+/// up the stack.
 pub const JSON_DEPTH_MAX: usize = 32;
 
 /// The longest text of a message parcel, in bytes.

@@ -119,9 +119,8 @@ impl<'a, W: Clone + Write + 'a> MakeWriter<'a> for Telling<W> {
 fn told(count: u64) -> String {
     let mut time = String::new();
     LogTime.format_time(&mut Writer::new(&mut time)).ok();
-    format!(
-        "{time}  WARN {count} lines are left out here: more than {LOG_LINES_PER_SECOND_MAX} a second\n"
-    )
+    let max = LOG_LINES_PER_SECOND_MAX;
+    format!("{time}  WARN {count} lines are left out here: more than {max} a second\n")
 }
 
 #[cfg(test)]

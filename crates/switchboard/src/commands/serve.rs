@@ -300,8 +300,9 @@ fn announce(hub: &Hub, data: &std::path::Path) {
 }
 
 /// Starts the log on standard error; answers what writes out the rest of it, what counts the
-/// lines that were lost, and what limits their rate. It is written by a thread of its own, and lines are dropped rather than
-/// waited for: a terminal that somebody stopped must not stop the hub.
+/// lines that were lost, and what limits their rate. It is written by a thread of its own, and
+/// lines are dropped rather than waited for: a terminal that somebody stopped must not stop the
+/// hub.
 fn start_log(level: Level) -> (WorkerGuard, ErrorCounter, LineLimit) {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LOG_LINES_MAX)
