@@ -56,3 +56,55 @@ pub(crate) fn run(filter: &[&str]) -> Result<()> {
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use crate::root;
+
+    /// The files of tests below a folder, by their text.
+    fn test_files(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                test_files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && path.to_string_lossy().contains("/tests/")
+            {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+
+    #[test]
+    fn each_test_that_the_list_names_is_there() {
+        let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+        let mut files = Vec::new();
+        test_files(&root().join("crates"), &mut files);
+        let is_row = |line: &&str| {
+            let id = line.strip_prefix("| ").and_then(|rest| rest.chars().next());
+            line.chars().nth(3).is_some_and(|c| c.is_ascii_digit()) && "LFB".contains(id.unwrap())
+        };
+        let rows: Vec<&str> = text.lines().filter(is_row).collect();
+        assert!(rows.len() > 20, "{rows:?}");
+        for row in rows {
+            let names = row.split('`').skip(1).step_by(2);
+            for name in names.filter(|name| !name.contains('/')) {
+                let (module, test) = name.rsplit_once("::").unwrap_or(("", name));
+                let file = module.rsplit("::").next().unwrap();
+                let is_there = files.iter().any(|(path, text)| {
+                    let fits = file.is_empty() || path.file_stem().is_some_and(|stem| stem == file);
+                    let begins = |line: &str| {
+                        let name = line.trim_start().strip_prefix("fn ");
+                        name.is_some_and(|name| name.contains(test))
+                    };
+                    fits && (test.is_empty() || text.lines().any(begins))
+                });
+                assert!(is_there, "no test is named {name}: {row}");
+            }
+        }
+    }
+}
