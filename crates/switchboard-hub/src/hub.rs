@@ -7,7 +7,7 @@ use berkeley::{Endpoint, create_servers};
 use switchboard_reactor::{Reactor, Sender};
 
 use crate::config::{Config, Door};
-use crate::limits::DESCRIPTORS_RESERVED;
+use crate::limits::{DESCRIPTORS_RESERVED, FEEDS_BYTES_MAX};
 use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared};
 use crate::store::{Store, StoreConfig, StoreError};
 
@@ -75,6 +75,8 @@ impl Hub {
             tracing::warn!("{why}: it is epoll now");
         }
         reactor.keep_spare_descriptor()?;
+        reactor.limit_stalls(Some(config.limits.outbox_time));
+        reactor.limit_feeds(FEEDS_BYTES_MAX);
         let (mail, mailbox) = reactor.mailbox();
         let replies = mail.clone();
         let store = Store::open(StoreConfig::new(&config.data), move |reply| {

@@ -15,13 +15,28 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// where the process has fewer than four times as many.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
-/// Bytes that wait for one member at most, bookkeeping included. It holds the largest message
-/// several times over; a member that lets more pile up has stopped reading.
+/// Bytes of answers that wait for one member at most, bookkeeping included; what its room says is
+/// not among them. A member that lets more pile up has stopped reading.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes that are read from one member in one turn. Each line costs as much work as there are
-/// members, so a burst of short ones is taken in small portions, with everybody else in between.
-pub const CHAT_READ_BYTES_MAX: u32 = 8 * 1024;
+/// How long a member may take nothing of what waits for it. TCP itself, which goes on trying for a
+/// quarter of an hour, is more patient than a room should be.
+pub const OUTBOX_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes of entries that a shard keeps of a room for its members there, in each form in which they
+/// read it: what a member may be late by before it misses something.
+pub const FEED_BYTES_MAX: usize = 1024 * 1024;
+
+/// The same in entries: more than there are lines in so many bytes.
+pub const FEED_ENTRIES_MAX: usize = 64 * 1024;
+
+/// The same of all rooms of a shard together. Where it is used up, each room keeps what it has, and
+/// a new one 4 KiB.
+pub const FEEDS_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes that are read from one member in one turn: a burst of short lines is some hundreds of
+/// them, with everybody else in between.
+pub const CHAT_READ_BYTES_MAX: u32 = 64 * 1024;
 
 /// How long a member may say nothing. People are silent for hours, and lost machines are found out
 /// by keep-alive probes, so this is only what nobody notices.
@@ -155,8 +170,10 @@ pub struct Limits {
     /// Whether this machine's own programs count as an address too. They do only if the operator
     /// chose the limit: a hub for one machine has all its members there.
     pub loopback_counts: bool,
-    /// Bytes that wait for one member at most.
+    /// Bytes of answers that wait for one member at most.
     pub outbox_bytes: usize,
+    /// How long a member may take nothing of what waits for it.
+    pub outbox_time: Duration,
     /// Rooms at once, the lobby among them.
     pub rooms: usize,
     /// Members of one room at once.
@@ -184,6 +201,7 @@ impl Default for Limits {
             connections_per_address: CONNECTIONS_PER_ADDRESS_MAX,
             loopback_counts: false,
             outbox_bytes: OUTBOX_BYTES_MAX,
+            outbox_time: OUTBOX_TIME,
             rooms: ROOMS_MAX,
             room_members: ROOM_MEMBERS_MAX,
             chat_idle: CHAT_IDLE,

@@ -18,6 +18,7 @@ mod members;
 mod net;
 mod owner;
 mod parcels;
+mod seats;
 mod served;
 mod shared;
 mod waits;
@@ -34,9 +35,9 @@ pub use self::events::Arrival;
 pub use self::guests::Guests;
 pub use self::link::{Batch, Place};
 use self::link::{News, Post};
-use self::members::Seat;
 pub use self::net::Net;
 use self::owner::Owner;
+use self::seats::Seat;
 pub(crate) use self::served::{Message, Served};
 pub use self::shared::Shared;
 use self::waits::{Held, Wait};
@@ -136,7 +137,7 @@ pub struct Shard<N: Net> {
     /// What is to be done here, and what others are to be told.
     post: Post,
     /// Which connections are in which room, whoever owns that.
-    seats: HashMap<RoomName, Seat<N::Token>>,
+    seats: HashMap<RoomName, Seat<N::Feed>>,
     waits: HashMap<ConnectionId, Wait>,
     /// Connections that waited and have their answer.
     released: VecDeque<(ConnectionId, Held)>,

@@ -110,7 +110,7 @@ impl<N: Net> Shard<N> {
 
     /// A member leaves in good order: it still gets what was sent to it.
     fn quit(&mut self, net: &mut N, id: ConnectionId) {
-        self.leave_room(id, None);
+        self.leave_room(net, id, None);
         self.shared.names().release(MemberId(id));
         if let Some(token) = self
             .connections
@@ -132,13 +132,13 @@ impl<N: Net> Shard<N> {
             net.send(token, line).ok();
             net.finish(token, FINISH_TIME);
         }
-        self.leave_room(id, Some(reason.to_owned()));
+        self.leave_room(net, id, Some(reason.to_owned()));
         self.shared.names().release(MemberId(id));
     }
 
     /// A member's connection is gone.
     pub(super) fn member_gone(&mut self, net: &mut N, id: ConnectionId, reason: Option<String>) {
-        self.leave_room(id, reason);
+        self.leave_room(net, id, reason);
         self.forget(net, id);
     }
 }

@@ -1,6 +1,5 @@
 //! The home's part in the rooms: who is where, what it is called, and who hears what.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,29 +7,14 @@ use switchboard_reactor::SendError;
 use switchboard_wire::{Nick, RoomName, notice};
 use tracing::warn;
 
-use super::link::{Command, Published};
+use super::link::Command;
+use super::seats::STOPPED_READING;
 use super::waits::Awaited;
 use super::{ConnectionId, Net, Session, Shard};
 use crate::door::line;
 use crate::limits::FINISH_TIME;
 use crate::names::NameRefusal;
 use crate::room::{Event, MemberId, Notice};
-
-/// The members of one room that are connected here, by the form in which they read it.
-#[derive(Debug)]
-pub(super) struct Seat<T> {
-    lines: BTreeMap<ConnectionId, T>,
-    frames: BTreeMap<ConnectionId, T>,
-}
-
-impl<T> Default for Seat<T> {
-    fn default() -> Self {
-        Self {
-            lines: BTreeMap::new(),
-            frames: BTreeMap::new(),
-        }
-    }
-}
 
 impl<N: Net> Shard<N> {
     /// The room that a connection is a member of.
@@ -55,30 +39,21 @@ impl<N: Net> Shard<N> {
             return;
         };
         if !was_there {
-            self.leave_room(id, None);
-            self.sit_down(id, room.clone());
+            self.leave_room(net, id, None);
+            self.sit_down(net, id, room.clone(), (epoch, last_seq));
         }
+        let is_new = !was_there || follow.is_some();
         if let Some(follow) = follow {
+            // What it was sent before stands before where it begins now.
+            self.read_no_more(net, id);
             self.tell_position(net, id, &follow, epoch, last_seq);
             if let Some(parcel) = self.parcel(id) {
                 parcel.session.follow();
             }
         }
-    }
-
-    fn sit_down(&mut self, id: ConnectionId, room: RoomName) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let Some(token) = connection.token else {
-            return;
-        };
-        connection.room = Some(room.clone());
-        let seat = self.seats.entry(room).or_default();
-        match connection.session {
-            Session::Line(_) => seat.lines.insert(id, token),
-            Session::Parcel(_) => seat.frames.insert(id, token),
-        };
+        if is_new {
+            self.read_on(net, id, &room, last_seq + 1);
+        }
     }
 
     /// A room does not let a connection in, which stays where it is; or goes, if that is nowhere.
@@ -104,17 +79,14 @@ impl<N: Net> Shard<N> {
     }
 
     /// A connection is no member any more, if it was one, and does not become one.
-    pub(super) fn leave_room(&mut self, id: ConnectionId, reason: Option<String>) {
+    pub(super) fn leave_room(&mut self, net: &mut N, id: ConnectionId, reason: Option<String>) {
         self.forget_wait(id);
-        let connection = self.connections.get_mut(&id);
-        if let Some(room) = connection.and_then(|connection| connection.room.take()) {
-            if let Some(seat) = self.seats.get_mut(&room) {
-                seat.lines.remove(&id);
-                seat.frames.remove(&id);
-                if seat.lines.is_empty() && seat.frames.is_empty() {
-                    self.seats.remove(&room);
-                }
-            }
+        self.read_no_more(net, id);
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Some(room) = connection.room.take()
+        {
+            let is_line = matches!(connection.session, Session::Line(_));
+            self.stand_up(net, &room, is_line);
             self.leave_behind(room, MemberId(id), reason);
         }
     }
@@ -169,39 +141,6 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Delivers an entry to everybody here who reads it. A member whose outbox is full is dropped,
-    /// which is told to its room as well.
-    pub(super) fn deliver_entry(
-        &mut self,
-        net: &mut N,
-        entry: &Published,
-        except: Option<MemberId>,
-    ) {
-        let Some(seat) = self.seats.get(&entry.room) else {
-            return;
-        };
-        let mut full = Vec::new();
-        if !seat.lines.is_empty()
-            && let Some(line) = entry.line()
-        {
-            let except = except.map(|MemberId(id)| id);
-            for (&id, &token) in &seat.lines {
-                if Some(id) != except && net.send(token, line.clone()) == Err(SendError::Full) {
-                    full.push(id);
-                }
-            }
-        }
-        // Whoever counts gets every number.
-        for (&id, &token) in &seat.frames {
-            if net.send(token, entry.frames().clone()) == Err(SendError::Full) {
-                full.push(id);
-            }
-        }
-        for id in full {
-            self.drop_full(net, id);
-        }
-    }
-
     /// Delivers a room's answer to one member.
     pub(super) fn deliver_notice(&mut self, net: &mut N, member: MemberId, notice: &Notice) {
         if let Some(connection) = self.connections.get(&member.0)
@@ -214,7 +153,7 @@ impl<N: Net> Shard<N> {
     /// Drops a connection that does not read. What it missed would be torn from what follows, so
     /// it is reset and not ended as if all were well.
     fn drop_full(&mut self, net: &mut N, id: ConnectionId) {
-        let why = "it stopped reading";
+        let why = STOPPED_READING;
         let Some(connection) = self.connections.get(&id) else {
             return;
         };
@@ -229,7 +168,7 @@ impl<N: Net> Shard<N> {
         );
         self.abort_upload(id, why);
         net.reset(token);
-        self.leave_room(id, Some(why.into()));
+        self.leave_room(net, id, Some(why.into()));
         self.forget(net, id);
     }
 }

@@ -2,12 +2,13 @@
 
 use core::fmt::Debug;
 use core::hash::Hash;
+use core::ops::Range;
 use core::time::Duration;
 use std::time::Instant;
 
 use berkeley::{Addr, Result, Socket, opt};
 use bytes::Bytes;
-use switchboard_reactor::{Reactor, SendError, TimerId, Token};
+use switchboard_reactor::{Behind, FeedId, FeedLimits, Reactor, SendError, TimerId, Token};
 
 use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 
@@ -19,6 +20,8 @@ use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 pub trait Net {
     /// The name of a connection or a door. One that is gone names nothing.
     type Token: Copy + Eq + Hash + Debug;
+    /// The name of a feed.
+    type Feed: Copy + Debug;
     /// The name of a timer that was set.
     type Timer: Copy;
     /// A connection that nobody has taken in yet.
@@ -51,6 +54,36 @@ pub trait Net {
     /// # Errors
     /// As there.
     fn send(&mut self, token: Self::Token, piece: Bytes) -> core::result::Result<(), SendError>;
+
+    /// As [`Reactor::add_feed`].
+    fn add_feed(&mut self, limits: FeedLimits) -> Self::Feed;
+
+    /// As [`Reactor::remove_feed`].
+    fn remove_feed(&mut self, feed: Self::Feed);
+
+    /// As [`Reactor::append`]. Who falls behind is told by [`Shard::behind`](super::Shard::behind),
+    /// who takes nothing for too long by [`Shard::stalled`](super::Shard::stalled).
+    fn append(&mut self, feed: Self::Feed, bytes: &[u8], except: Option<Self::Token>) -> u64;
+
+    /// As [`Reactor::subscribe`].
+    ///
+    /// # Errors
+    /// As there.
+    fn subscribe(
+        &mut self,
+        token: Self::Token,
+        feed: Self::Feed,
+        from: u64,
+    ) -> core::result::Result<(), Behind>;
+
+    /// As [`Reactor::leave_feed`].
+    ///
+    /// # Errors
+    /// As there.
+    fn leave_feed(&mut self, token: Self::Token) -> core::result::Result<(), Behind>;
+
+    /// As [`Reactor::feed_range`].
+    fn feed_range(&self, feed: Self::Feed) -> Range<u64>;
 
     /// As [`Reactor::outbox_bytes`].
     fn outbox_bytes(&self, token: Self::Token) -> usize;
@@ -92,6 +125,7 @@ pub trait Net {
 // Each call is the reactor's own of the same name, which Rust prefers to the trait's.
 impl Net for Reactor {
     type Token = Token;
+    type Feed = FeedId;
     type Timer = TimerId;
     type Socket = Socket;
 
@@ -124,6 +158,35 @@ impl Net for Reactor {
 
     fn send(&mut self, token: Token, piece: Bytes) -> core::result::Result<(), SendError> {
         self.send(token, piece)
+    }
+
+    fn add_feed(&mut self, limits: FeedLimits) -> FeedId {
+        self.add_feed(limits)
+    }
+
+    fn remove_feed(&mut self, feed: FeedId) {
+        self.remove_feed(feed);
+    }
+
+    fn append(&mut self, feed: FeedId, bytes: &[u8], except: Option<Token>) -> u64 {
+        self.append(feed, bytes, except)
+    }
+
+    fn subscribe(
+        &mut self,
+        token: Token,
+        feed: FeedId,
+        from: u64,
+    ) -> core::result::Result<(), Behind> {
+        self.subscribe(token, feed, from)
+    }
+
+    fn leave_feed(&mut self, token: Token) -> core::result::Result<(), Behind> {
+        self.leave_feed(token)
+    }
+
+    fn feed_range(&self, feed: FeedId) -> Range<u64> {
+        self.feed_range(feed)
     }
 
     fn outbox_bytes(&self, token: Token) -> usize {

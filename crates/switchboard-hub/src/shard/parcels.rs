@@ -156,12 +156,12 @@ impl<N: Net> Shard<N> {
             // Whoever waits for the end learns from it whether all was taken.
             Some(token) if over && was_refused => {
                 info!("{} is done; not all of it was taken", connection.label);
-                self.leave_room(id, None);
+                self.leave_room(net, id, None);
                 net.reset(token);
                 self.forget(net, id);
             }
             Some(token) if over => {
-                self.leave_room(id, None);
+                self.leave_room(net, id, None);
                 net.end_gently(token);
                 net.finish(token, FINISH_TIME);
             }
@@ -336,7 +336,7 @@ impl<N: Net> Shard<N> {
             parcel.over = true;
         }
         let token = connection.token;
-        self.leave_room(id, Some(reason.to_owned()));
+        self.leave_room(net, id, Some(reason.to_owned()));
         if let Some(token) = token {
             net.reset(token);
         }
@@ -397,7 +397,7 @@ impl<N: Net> Shard<N> {
                 parcel.over = true;
             }
         }
-        self.leave_room(id, reason);
+        self.leave_room(net, id, reason);
         self.forget(net, id);
     }
 

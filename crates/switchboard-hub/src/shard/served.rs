@@ -1,7 +1,7 @@
 //! A shard on the reactor: what the reactor tells, in the shard's words.
 
 use berkeley::{Addr, Error, Socket, opt};
-use switchboard_reactor::{Closed, Handler, Reactor, Receiver, Sender, Token};
+use switchboard_reactor::{Closed, FeedId, Handler, Reactor, Receiver, Sender, Token};
 use tracing::warn;
 
 use super::{Arrival, Batch, Guests, Shard};
@@ -60,11 +60,16 @@ impl Handler for Served {
 
     fn closed(&mut self, reactor: &mut Reactor, source: Token, why: Closed) {
         let reason = match why {
+            Closed::Stalled => return self.shard.stalled(reactor, source),
             Closed::Failed(error) => Some(error.to_string()),
             Closed::TimedOut => Some("it did not close in time".into()),
             _ => None,
         };
         self.shard.closed(reactor, source, reason);
+    }
+
+    fn behind(&mut self, reactor: &mut Reactor, source: Token, _feed: FeedId, next: u64) {
+        self.shard.behind(reactor, source, next);
     }
 
     fn datagram(&mut self, reactor: &mut Reactor, socket: Token, from: Option<Addr>, bytes: &[u8]) {

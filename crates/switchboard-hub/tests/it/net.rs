@@ -1,6 +1,7 @@
 //! A network that is made up: connections are numbers, and what is sent to them lies there.
 
-use std::collections::BTreeMap;
+use core::ops::Range;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use switchboard_hub::room::{Room, ShardId};
 use switchboard_hub::shard::{Arrival, Guests, Net, Place, Shard, ShardConfig, Shared};
 use switchboard_hub::{Door, Limits, Senses};
-use switchboard_reactor::SendError;
+use switchboard_reactor::{Behind, FeedLimits, SendError};
 use switchboard_wire::strftime::Moment;
 use switchboard_wire::{Delivered, DeliveryDecoder, RoomName};
 
@@ -40,12 +41,65 @@ struct Line {
 struct Wires {
     now: Instant,
     lines: BTreeMap<u32, Line>,
+    feeds: BTreeMap<u32, Feed>,
+    last_feed: u32,
     timers: BTreeMap<u64, (Instant, u64)>,
     last_timer: u64,
     stopped: bool,
 }
 
+/// What is in a feed from a number on, and who has got everything before which number.
+#[derive(Debug)]
+struct Feed {
+    limits: FeedLimits,
+    first: u64,
+    entries: VecDeque<(Vec<u8>, Option<u32>)>,
+    readers: BTreeMap<u32, u64>,
+}
+
+impl Feed {
+    fn next(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn bytes(&self) -> usize {
+        self.entries.iter().map(|(bytes, _)| bytes.len()).sum()
+    }
+}
+
 impl Wires {
+    fn feed_of(&self, token: u32) -> Option<u32> {
+        let feeds = self.feeds.iter();
+        let mut has_it = feeds.filter(|(_, feed)| feed.readers.contains_key(&token));
+        has_it.next().map(|(id, _)| *id)
+    }
+
+    /// Gives somebody what is next for it, as far as there is room; answers the number of the entry
+    /// that it should get if that is gone.
+    fn pump(&mut self, token: u32) -> Option<u64> {
+        let id = self.feed_of(token)?;
+        loop {
+            let feed = self.feeds.get_mut(&id)?;
+            let next = feed.readers.get_mut(&token)?;
+            let line = self.lines.entry(token).or_default();
+            if *next < feed.first {
+                // It is told when it can be written to again.
+                let is_told = line.outbox.is_empty();
+                return is_told.then(|| feed.readers.remove(&token)).flatten();
+            }
+            let index = usize::try_from(*next - feed.first).unwrap();
+            let (bytes, except) = feed.entries.get(index)?;
+            if *except != Some(token) {
+                if line.stage != Stage::Open || line.outbox.len() + bytes.len() > line.outbox_bytes
+                {
+                    return None;
+                }
+                line.outbox.extend(bytes);
+            }
+            *next += 1;
+        }
+    }
+
     fn line(&mut self, token: u32) -> &mut Line {
         self.lines.entry(token).or_default()
     }
@@ -53,6 +107,7 @@ impl Wires {
 
 impl Net for Wires {
     type Token = u32;
+    type Feed = u32;
     type Timer = u64;
     type Socket = u32;
 
@@ -85,6 +140,77 @@ impl Net for Wires {
         Ok(())
     }
 
+    fn add_feed(&mut self, limits: FeedLimits) -> u32 {
+        self.last_feed += 1;
+        let feed = Feed {
+            limits,
+            first: 0,
+            entries: VecDeque::new(),
+            readers: BTreeMap::new(),
+        };
+        self.feeds.insert(self.last_feed, feed);
+        self.last_feed
+    }
+
+    fn remove_feed(&mut self, feed: u32) {
+        self.feeds.remove(&feed);
+    }
+
+    fn append(&mut self, feed: u32, bytes: &[u8], except: Option<u32>) -> u64 {
+        let Some(it) = self.feeds.get_mut(&feed) else {
+            return 0;
+        };
+        let number = it.next();
+        it.entries.push_back((bytes.to_vec(), except));
+        let readers: Vec<u32> = it.readers.keys().copied().collect();
+        for reader in readers {
+            assert_eq!(self.pump(reader), None);
+        }
+        let it = self.feeds.get_mut(&feed).unwrap();
+        while it.entries.len() > it.limits.entries_max
+            || it.bytes() > it.limits.bytes_max && it.entries.len() > 1
+        {
+            it.entries.pop_front();
+            it.first += 1;
+        }
+        number
+    }
+
+    fn subscribe(&mut self, token: u32, feed: u32, from: u64) -> core::result::Result<(), Behind> {
+        if self.line(token).stage != Stage::Open {
+            return Ok(());
+        }
+        if self.feeds.get(&feed).is_none_or(|feed| feed.first > from) {
+            return Err(Behind);
+        }
+        if let Some(other) = self.feed_of(token) {
+            self.feeds.get_mut(&other).unwrap().readers.remove(&token);
+        }
+        let feed = self.feeds.get_mut(&feed).unwrap();
+        feed.readers.insert(token, from);
+        assert_eq!(self.pump(token), None);
+        Ok(())
+    }
+
+    fn leave_feed(&mut self, token: u32) -> core::result::Result<(), Behind> {
+        let Some(id) = self.feed_of(token) else {
+            return Ok(());
+        };
+        let feed = self.feeds.get_mut(&id).unwrap();
+        let next = feed.readers.remove(&token).unwrap();
+        // What was taken was given at once: the rest is for somebody whose outbox is full.
+        if next < feed.next() {
+            Err(Behind)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn feed_range(&self, feed: u32) -> Range<u64> {
+        let feed = self.feeds.get(&feed);
+        feed.map_or(0..0, |feed| feed.first..feed.next())
+    }
+
     fn outbox_bytes(&self, token: u32) -> usize {
         self.lines.get(&token).map_or(0, |line| line.outbox.len())
     }
@@ -106,12 +232,14 @@ impl Net for Wires {
     fn end_gently(&mut self, _: u32) {}
 
     fn finish(&mut self, token: u32, _: Duration) {
+        self.leave_feed(token).ok();
         self.line(token).stage = Stage::Finished;
     }
 
     fn close(&mut self, _: u32) {}
 
     fn reset(&mut self, token: u32) {
+        self.leave_feed(token).ok();
         self.line(token).stage = Stage::Reset;
     }
 
@@ -172,6 +300,8 @@ impl World {
             let net = Wires {
                 now: Instant::now(),
                 lines: BTreeMap::new(),
+                feeds: BTreeMap::new(),
+                last_feed: 0,
                 timers: BTreeMap::new(),
                 last_timer: 0,
                 stopped: false,
@@ -269,7 +399,13 @@ impl World {
 
     /// What came for somebody since the last time.
     pub(crate) fn takes(&mut self, who: u32) -> Vec<u8> {
-        std::mem::take(&mut self.line(who).outbox)
+        let taken = std::mem::take(&mut self.line(who).outbox);
+        let part = self.home(who);
+        if let Some(next) = part.net.pump(who) {
+            part.shard.behind(&mut part.net, who, next);
+            self.hand_over();
+        }
+        taken
     }
 
     pub(crate) fn hears(&mut self, who: u32) -> String {
@@ -284,12 +420,21 @@ impl World {
         std::iter::from_fn(|| decoder.push(&mut rest).unwrap()).collect()
     }
 
+    /// The network has closed somebody's connection, who takes nothing.
+    pub(crate) fn stall(&mut self, who: u32) {
+        let part = self.home(who);
+        part.net.reset(who);
+        part.shard.stalled(&mut part.net, who);
+        self.hand_over();
+    }
+
     pub(crate) fn vanish(&mut self, who: u32) {
         self.close(who, Some("broken"));
     }
 
     pub(crate) fn close(&mut self, who: u32, reason: Option<&str>) {
         let part = self.home(who);
+        part.net.leave_feed(who).ok();
         let reason = reason.map(str::to_owned);
         part.shard.closed(&mut part.net, who, reason);
         self.hand_over();

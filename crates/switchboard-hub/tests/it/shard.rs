@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use switchboard_hub::Limits;
+use switchboard_hub::limits::FEED_BYTES_MAX;
 use switchboard_wire::parcel::{close_frame, join_parcel, message_parcel, message_parcel_with};
 use switchboard_wire::{
     Answer, Delivered, EntryFrame, EntryKind, Fields, Follow, MessageId, Nick, RoomName,
@@ -443,22 +444,95 @@ fn a_follower_may_be_silent_and_a_sender_may_not() {
 
 #[test]
 fn who_stops_reading_is_dropped_and_its_room_is_told() {
+    let mut world = world();
+    let (alice, bob) = (world.connect(CHAT), world.connect(CHAT));
+    let program = world.connect(PARCELS);
+    world.send(program, &follow("lobby", None, None));
+    world.takes(alice);
+    world.stall(bob);
+    assert_eq!(
+        world.hears(alice),
+        "* 10.0.0.1:2 left: it stopped reading\n"
+    );
+    world.stall(program);
+    assert_eq!(
+        world.hears(alice),
+        "* 10.0.0.1:3 left: it stopped reading\n"
+    );
+    assert_eq!(world.say(alice, "/who"), "* 1 here: 10.0.0.1:1\n");
+}
+
+#[test]
+fn who_asks_and_does_not_take_the_answers_is_dropped() {
     let limits = Limits {
         outbox_bytes: 2_000,
         ..Limits::default()
     };
     let mut world = World::new(limits);
     let (alice, bob) = (world.connect(CHAT), world.connect(CHAT));
+    for _ in 0..200 {
+        world.send(bob, b"/who\n");
+    }
+    assert_eq!(world.stage(bob), Stage::Reset);
+    assert!(world.hears(alice).contains(" left: it stopped reading\n"));
+}
+
+#[test]
+fn a_slow_reader_is_told_how_much_it_missed_and_goes_on() {
+    let limits = Limits {
+        outbox_bytes: 3_000,
+        ..Limits::default()
+    };
+    let mut world = World::new(limits);
+    let (alice, bob) = (world.connect(CHAT), world.connect(CHAT));
     let program = world.connect(PARCELS);
     world.send(program, &follow("lobby", None, None));
-    for _ in 0..40 {
-        world.say(alice, &"x".repeat(100));
+    world.takes(program);
+    let text = "x".repeat(1000);
+    let all = u64::try_from(2 * FEED_BYTES_MAX / text.len()).unwrap();
+    // Joinings were the first three entries.
+    let numbers = 4..4 + all;
+    for number in numbers.clone() {
+        world.send(alice, format!("{number} {text}\n").as_bytes());
     }
-    assert_eq!(
-        (world.stage(bob), world.stage(program)),
-        (Stage::Reset, Stage::Reset)
-    );
-    assert_eq!(world.say(alice, "/who"), "* 1 here: 10.0.0.1:1\n");
+    let (mut lines, mut missed) = (Vec::new(), Vec::new());
+    while lines.last() != Some(&(numbers.end - 1)) {
+        for line in world.hears(bob).lines() {
+            let words: Vec<&str> = line.splitn(2, [':', ' ']).collect();
+            if let Some(slow) = line.strip_prefix("* you were slow: ") {
+                missed.push(slow.split(' ').next().unwrap().parse::<u64>().unwrap());
+            } else if let Some(said) = line.strip_prefix("10.0.0.1:1:") {
+                lines.push(said.split(' ').next().unwrap().parse().unwrap());
+            } else {
+                assert_eq!(words[0], "*");
+            }
+        }
+    }
+    assert_eq!(missed.len(), 1);
+    assert_eq!(lines.len() as u64 + missed[0], all);
+    let gap = lines
+        .windows(2)
+        .find(|pair| pair[1] != pair[0] + 1)
+        .unwrap();
+    assert_eq!(gap[1] - gap[0] - 1, missed[0]);
+    // A program is told the numbers.
+    let (mut next, mut gaps) = (4, 0);
+    while next < numbers.end {
+        for delivered in world.reads(program) {
+            match delivered {
+                Delivered::Entry(entry) => {
+                    assert_eq!(entry.seq, next);
+                    next += 1;
+                }
+                Delivered::Answer(Answer::Gap { from, to, .. }) => {
+                    assert_eq!(from, next);
+                    (next, gaps) = (to + 1, gaps + 1);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(gaps, 1);
 }
 
 #[test]

@@ -90,9 +90,13 @@ struct LimitArgs {
     #[arg(long, value_name = "N", value_parser = count)]
     connections_per_address: Option<u32>,
 
-    /// Bytes that may wait for one member before it is dropped [default: 4194304]
+    /// Bytes of answers that may wait for one member before it is dropped [default: 4194304]
     #[arg(long, value_name = "BYTES", value_parser = count)]
     outbox: Option<u32>,
+
+    /// Seconds that a member may take nothing of what waits for it [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
+    outbox_time: Option<u32>,
 
     /// Rooms at once [default: 10000]
     #[arg(long, value_name = "N", value_parser = count)]
@@ -162,6 +166,7 @@ impl LimitArgs {
             ),
             loopback_counts: self.connections_per_address.is_some(),
             outbox_bytes: number(self.outbox, usual.outbox_bytes),
+            outbox_time: time(self.outbox_time, usual.outbox_time),
             rooms: number(self.rooms, usual.rooms),
             room_members: number(self.room_members, usual.room_members),
             chat_idle: time(self.chat_idle, usual.chat_idle),

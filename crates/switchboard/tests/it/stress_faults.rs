@@ -197,7 +197,7 @@ fn f14_byte_by_byte_the_conversation_is_the_same() {
 #[test]
 fn f15_who_never_reads_is_cut_off_and_costs_nobody_else_anything() {
     let idle = amount(5, 50);
-    let hub = hub(&["--outbox", "262144"]);
+    let hub = hub(&["--outbox-time", "1"]);
     let (mut talker, mut reader) = (hub.join(), hub.join());
     let deaf: Vec<Member> = (0..idle).map(|_| hub.join()).collect();
     let before = hub.memory_bytes();
@@ -235,7 +235,7 @@ fn f15_who_never_reads_is_cut_off_and_costs_nobody_else_anything() {
     assert!(p99 < Duration::from_millis(250), "{p99:?}");
     for member in &deaf {
         let address = member.address().to_string();
-        hub.log().wait_line(&[&address, "outbox"]);
+        hub.log().wait_line(&[&address, "took nothing"]);
     }
     hub.serves();
 }
