@@ -66,6 +66,9 @@ pub struct Config {
     pub doors: Vec<(Door, Endpoint)>,
     /// What to wait for sockets with.
     pub backend: Backend,
+    /// How many threads have connections and rooms of their own: from 1 to
+    /// [`SHARDS_MAX`](crate::limits::SHARDS_MAX).
+    pub shards: u16,
     /// The bounds.
     pub limits: Limits,
     /// Rooms that are not forgotten when the last member has gone, besides the lobby.
@@ -80,6 +83,7 @@ impl fmt::Debug for Config {
             .field("data", &self.data)
             .field("doors", &self.doors)
             .field("backend", &self.backend)
+            .field("shards", &self.shards)
             .field("limits", &self.limits)
             .field("kept_rooms", &self.kept_rooms)
             .finish_non_exhaustive()

@@ -1,13 +1,17 @@
 //! The hub as a whole.
 
+mod crew;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use berkeley::{Endpoint, create_servers};
+use berkeley::{Addr, Endpoint, Family, Protocol, Socket, Transport, create_servers, opt};
 use switchboard_reactor::{Reactor, Sender};
 
+use self::crew::{AtWork, Farewell, Hand, Start};
 use crate::config::{Config, Door};
-use crate::limits::{DESCRIPTORS_RESERVED, FEEDS_BYTES_MAX};
+use crate::limits::{DESCRIPTORS_RESERVED, SHARDS_MAX};
+use crate::room::ShardId;
 use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared};
 use crate::store::{Store, StoreConfig, StoreError};
 
@@ -35,23 +39,28 @@ pub enum HubError {
 
 /// A hub with open doors, not running yet.
 pub struct Hub {
+    /// The first shard's, which runs in the thread that runs the hub.
     reactor: Reactor,
     served: Served,
+    /// The threads of the others, and what they begin with.
+    hands: Vec<(Hand, Start)>,
+    shards: Arc<[Sender<Message>]>,
     store: Arc<Store>,
-    stop: Sender<Message>,
     doors: Vec<(Door, Endpoint)>,
     files_dir: std::path::PathBuf,
 }
 
 /// Ends a hub from another thread.
 #[derive(Debug, Clone)]
-pub struct Stopper(Sender<Message>);
+pub struct Stopper(Arc<[Sender<Message>]>);
 
 impl Stopper {
     /// Lets the hub end in good order: [`Hub::run`] returns within [`crate::limits::STOP_TIME`]
     /// and what the disk takes for the one step that each thread of the store is at then.
     pub fn stop(&self) {
-        self.0.send(Message::Stop);
+        for shard in self.0.iter() {
+            shard.send(Message::Stop);
+        }
     }
 }
 
@@ -69,62 +78,58 @@ impl Hub {
     /// # Errors
     /// The folder cannot be used, an address is taken or not to be had, or the back end is not
     /// available. Nothing stays open then.
-    pub fn open(mut config: Config) -> Result<Self, HubError> {
-        let mut reactor = Reactor::new(config.backend)?;
+    pub fn open(config: Config) -> Result<Self, HubError> {
+        let mut reactor = crew::reactor(config.backend)?;
         if let Some(why) = reactor.fallback() {
             tracing::warn!("{why}: it is epoll now");
         }
-        reactor.keep_spare_descriptor()?;
-        reactor.limit_stalls(Some(config.limits.outbox_time));
-        reactor.limit_feeds(FEEDS_BYTES_MAX);
+        crew::limit(&mut reactor, &config.limits);
         let (mail, mailbox) = reactor.mailbox();
-        let replies = mail.clone();
-        let store = Store::open(StoreConfig::new(&config.data), move |reply| {
-            replies.send(Message::Store(reply));
-        })?;
-        let store = Arc::new(store);
-        let files_dir = store.files_dir().to_owned();
+        let count = config.shards.clamp(1, SHARDS_MAX);
+        let begin = |number| Hand::begin(number, config.backend);
+        let hands: Vec<Hand> = (1..count).map(begin).collect::<Result<_, _>>()?;
+        let others = hands.iter().map(|hand| hand.mail.clone());
+        let shards: Arc<[Sender<Message>]> = core::iter::once(mail).chain(others).collect();
+        let store = Arc::new(open_store(&config.data, &shards)?);
 
-        let descriptors = usize::try_from(berkeley::descriptor_limit()?).unwrap_or(usize::MAX);
-        let reserved = DESCRIPTORS_RESERVED.min(descriptors / 4);
-        let room_for = descriptors.saturating_sub(reserved).max(1);
-        config.limits.connections = config.limits.connections.min(room_for);
-
-        let mut shard = Shard::new(ShardConfig {
-            place: Place::ALONE,
-            limits: config.limits,
-            senses: config.senses,
-            shared: Shared::new(),
-            kept_rooms: config.kept_rooms,
+        let mut limits = config.limits;
+        limits.connections = limits.connections.min(room_for_connections()?);
+        let shared = Shared::new();
+        let shard_config = |number| ShardConfig {
+            place: Place {
+                here: ShardId(number),
+                shards: count,
+            },
+            limits: limits.clone(),
+            senses: config.senses.clone(),
+            shared: Arc::clone(&shared),
+            kept_rooms: config.kept_rooms.clone(),
             store: Some(Arc::clone(&store)),
-        });
+        };
+        let start = |number| Start {
+            config: shard_config(number),
+            doors: Vec::new(),
+            shards: Arc::clone(&shards),
+        };
+        let mut hands: Vec<(Hand, Start)> = hands.into_iter().zip((1..).map(start)).collect();
+        let mut shard = Shard::new(shard_config(0));
         let mut doors = Vec::new();
         for (door, endpoint) in config.doors {
+            let opened = open_door(&mut reactor, &mut shard, &mut hands, door, &endpoint);
             let failed = |source| HubError::Door {
                 door,
                 endpoint: endpoint.clone(),
                 source,
             };
-            for server in create_servers(&endpoint).map_err(failed)? {
-                let (socket, bound, file) = server.into_parts();
-                let port = socket.local_addr()?.port().unwrap_or(0);
-                let token = match door {
-                    Door::Chat | Door::Parcels => reactor.add_listener(socket),
-                    Door::Time => reactor.add_datagrams(socket),
-                };
-                shard.add_door(token.map_err(failed)?, door, port, file);
-                doors.push((door, bound));
-            }
+            doors.extend(opened.map_err(failed)?.into_iter().map(|at| (door, at)));
         }
+        let files_dir = store.files_dir().to_owned();
         Ok(Self {
             reactor,
-            served: Served {
-                shard,
-                mailbox,
-                shards: vec![mail.clone()],
-            },
+            served: Served::new(shard, mailbox, Arc::clone(&shards)),
+            hands,
+            shards,
             store,
-            stop: mail,
             doors,
             files_dir,
         })
@@ -145,7 +150,7 @@ impl Hub {
     /// What ends the hub from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.stop.clone())
+        Stopper(Arc::clone(&self.shards))
     }
 
     /// Serves until the [`Stopper`] is used.
@@ -154,21 +159,91 @@ impl Hub {
     /// What the selector cannot recover from.
     pub fn run(self) -> Result<(), HubError> {
         let Self {
-            mut reactor,
-            mut served,
+            reactor,
+            served,
+            hands,
+            shards,
             store,
             ..
         } = self;
-        let result = reactor.run(&mut served);
-        drop(reactor);
-        let is_out_of_time = served.shard.is_out_of_time();
-        drop(served);
+        let go = |(hand, start): (Hand, Start)| hand.go(start);
+        let others: Vec<AtWork> = hands.into_iter().map(go).collect();
+        let farewell = Farewell::new(ShardId(0), shards);
+        let mut outcomes = vec![crew::run(reactor, served, farewell)];
+        outcomes.extend(others.into_iter().map(AtWork::end));
+        let is_out_of_time = outcomes.iter().any(|outcome| outcome.is_out_of_time);
         // What was received whole reaches the disk, as far as there is time for it.
         match Arc::into_inner(store) {
             Some(store) if is_out_of_time => store.give_up(),
             Some(store) => store.close(),
             None => tracing::error!("the store is still in use"),
         }
-        Ok(result?)
+        for outcome in outcomes {
+            outcome.result?;
+        }
+        Ok(())
     }
+}
+
+/// Opens the store, whose replies go to the shard that asked.
+fn open_store(data: &Path, shards: &Arc<[Sender<Message>]>) -> Result<Store, StoreError> {
+    let shards = Arc::clone(shards);
+    Store::open(StoreConfig::new(data), move |reply| {
+        if let Some(shard) = shards.get(usize::from(reply.id().shard())) {
+            shard.send(Message::Store(reply));
+        }
+    })
+}
+
+/// The connections that the process has descriptors for.
+fn room_for_connections() -> berkeley::Result<usize> {
+    let descriptors = usize::try_from(berkeley::descriptor_limit()?).unwrap_or(usize::MAX);
+    let reserved = DESCRIPTORS_RESERVED.min(descriptors / 4);
+    Ok(descriptors.saturating_sub(reserved).max(1))
+}
+
+/// Opens a door at an endpoint, and answers where it is. Every shard accepts for itself where the
+/// kernel can share what comes; else the first does, and hands it on.
+fn open_door(
+    reactor: &mut Reactor,
+    shard: &mut Shard<Reactor>,
+    hands: &mut [(Hand, Start)],
+    door: Door,
+    endpoint: &Endpoint,
+) -> berkeley::Result<Vec<Endpoint>> {
+    let mut bound = Vec::new();
+    for server in create_servers(endpoint)? {
+        let (socket, at, file) = server.into_parts();
+        let addr = socket.local_addr()?;
+        let port = addr.port().unwrap_or(0);
+        let is_shared = door != Door::Time && at.transport() == Transport::Tcp;
+        if is_shared && !hands.is_empty() {
+            // Only now: somebody else's hub at this address was to be noticed.
+            socket.set(opt::ReusePort, true)?;
+            for (_hand, start) in &mut *hands {
+                let twin = twin(&socket, &addr)?;
+                start.doors.push((door, twin, port));
+            }
+        }
+        let token = match door {
+            Door::Chat | Door::Parcels => reactor.add_listener(socket)?,
+            Door::Time => reactor.add_datagrams(socket)?,
+        };
+        shard.add_door(token, door, port, file);
+        bound.push(at);
+    }
+    Ok(bound)
+}
+
+/// Another socket that listens at the same address.
+fn twin(socket: &Socket, addr: &Addr) -> berkeley::Result<Socket> {
+    let twin = Socket::new(socket.family(), socket.kind(), Protocol::DEFAULT)?;
+    if socket.family() == Family::INET6 {
+        twin.set(opt::V6Only, socket.get(opt::V6Only)?)?;
+    }
+    twin.set(opt::ReuseAddr, true)?;
+    twin.set(opt::ReusePort, true)?;
+    twin.bind(addr)?;
+    twin.listen_default()?;
+    Ok(twin)
 }

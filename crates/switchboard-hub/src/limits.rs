@@ -7,6 +7,9 @@ use switchboard_wire::limits as wire;
 /// Connections at once, over all doors.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
+/// Shards of a hub at most. Each is a thread, and more than cores gain nothing.
+pub const SHARDS_MAX: u16 = 64;
+
 /// Connections at once from one IPv4 address or one IPv6 /64. A household or a small office fits;
 /// one host cannot use up the hub.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;

@@ -23,7 +23,7 @@ mod served;
 mod shared;
 mod waits;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,7 +46,7 @@ use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time::Echoes;
 use crate::limits::{FINISH_TIME, Limits, STALL_TIME, STOP_TIME};
-use crate::room::Rooms;
+use crate::room::{Rooms, ShardId};
 use crate::store::{Store, UploadId};
 
 /// A connection, by a number that is never used again. It is the member's number too.
@@ -156,7 +156,7 @@ pub struct Shard<N: Net> {
     /// The other shards have been told that nobody is here any more.
     is_done: bool,
     /// Shards, this one too, that have told so.
-    done: usize,
+    done: BTreeSet<ShardId>,
     /// The time for ending in good order has passed.
     out_of_time: bool,
 }
@@ -206,7 +206,7 @@ impl<N: Net> Shard<N> {
             waiting: VecDeque::new(),
             stopping: false,
             is_done: false,
-            done: 0,
+            done: BTreeSet::new(),
             out_of_time: false,
         }
     }
@@ -222,11 +222,14 @@ impl<N: Net> Shard<N> {
         self.doors.insert(token, open);
     }
 
-    /// Which door that is.
-    pub(crate) fn door_name(&self, token: N::Token) -> &'static str {
-        self.doors
-            .get(&token)
-            .map_or("closed", |open| open.door.name())
+    /// Which door that is, if it is open.
+    pub(crate) fn door_of(&self, token: N::Token) -> Option<Door> {
+        self.doors.get(&token).map(|open| open.door)
+    }
+
+    /// Which of the hub's shards it is.
+    pub(crate) const fn place(&self) -> Place {
+        self.post.place
     }
 
     /// The rooms that it owns, to look at.
@@ -383,16 +386,17 @@ impl<N: Net> Shard<N> {
     fn end_when_empty(&mut self) {
         if self.stopping && !self.is_done && self.connections.is_empty() {
             self.is_done = true;
+            let Place { here, .. } = self.post.place;
             for shard in self.post.place.all() {
-                self.post.news(shard, News::Done);
+                self.post.news(shard, News::Done(here));
             }
         }
     }
 
     /// A shard has nobody any more.
-    fn one_is_done(&mut self, net: &mut N) {
-        self.done += 1;
-        if self.done >= self.post.place.all().len() {
+    fn one_is_done(&mut self, net: &mut N, shard: ShardId) {
+        self.done.insert(shard);
+        if self.done.len() >= self.post.place.all().len() {
             net.stop();
         }
     }

@@ -187,6 +187,16 @@ pub enum Reply {
     },
 }
 
+impl Reply {
+    /// Which upload this is about.
+    #[must_use]
+    pub const fn id(&self) -> UploadId {
+        match self {
+            Self::Failed { id, .. } | Self::Stored { id, .. } | Self::Written { id, .. } => *id,
+        }
+    }
+}
+
 /// The file store of one data folder, and its threads.
 ///
 /// Dropping it is the same as [`close`](Self::close); [`give_up`](Self::give_up) waits for less.

@@ -131,7 +131,7 @@ impl Hub {
     fn noticed(&self, member: Member) -> Member {
         let limit = Duration::from_secs(60);
         self.log()
-            .wait_line_for(limit, &[&member.address().to_string()]);
+            .wait_line_for(limit, &[&format!("{} joined", member.address())]);
         member
     }
 

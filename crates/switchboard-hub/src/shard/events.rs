@@ -42,6 +42,27 @@ impl<N: Net> Shard<N> {
         }
     }
 
+    /// Somebody has come to a door of this kind at another shard.
+    pub(crate) fn handed_on(
+        &mut self,
+        net: &mut N,
+        door: Door,
+        socket: N::Socket,
+        arrival: Arrival,
+    ) {
+        // Who comes when the doors are closing finds them closed.
+        if !self.stopping {
+            self.admit(net, door, socket, arrival);
+            self.settle_down(net);
+        }
+    }
+
+    /// Another shard has ended, in good order or not. A hub without it is none.
+    pub(crate) fn other_ended(&mut self, net: &mut N, shard: ShardId) {
+        self.begin_stop(net);
+        self.one_is_done(net, shard);
+    }
+
     fn admit(&mut self, net: &mut N, door: Door, socket: N::Socket, arrival: Arrival) {
         let Arrival {
             label,
@@ -282,7 +303,7 @@ impl<N: Net> Shard<N> {
             News::Heard { teller, how } => self.heard(net, teller, &how),
             News::Seek { teller, address } => self.sought(teller, &address),
             News::Found { teller, found } => self.found(net, teller, found),
-            News::Done => self.one_is_done(net),
+            News::Done(shard) => self.one_is_done(net, shard),
         }
     }
 

@@ -160,7 +160,7 @@ pub(crate) enum News {
     /// Who was found by an address.
     Found { teller: MemberId, found: Found },
     /// A shard that is to end has no connections any more.
-    Done,
+    Done(ShardId),
 }
 
 /// How a private message fared.

@@ -1,16 +1,25 @@
 //! A shard on the reactor: what the reactor tells, in the shard's words.
 
-use berkeley::{Addr, Error, Socket, opt};
+use std::sync::Arc;
+
+use berkeley::{Addr, Error, Family, Socket, opt};
 use switchboard_reactor::{Closed, FeedId, Handler, Reactor, Receiver, Sender, Token};
 use tracing::warn;
 
 use super::{Arrival, Batch, Guests, Shard};
+use crate::config::Door;
+use crate::room::ShardId;
 use crate::store::Reply;
 
 /// What other threads tell a shard.
 #[derive(Debug)]
 pub(crate) enum Message {
+    /// Somebody has come to a door that only one shard has.
+    Arrived(Door, Socket, Arrival),
+    /// What another shard has for this one.
     Batch(Batch),
+    /// Another shard has ended.
+    Ended(ShardId),
     Store(Reply),
     Stop,
 }
@@ -18,9 +27,36 @@ pub(crate) enum Message {
 /// A shard whose network is a reactor.
 pub(crate) struct Served {
     pub(crate) shard: Shard<Reactor>,
-    pub(crate) mailbox: Receiver<Message>,
+    mailbox: Receiver<Message>,
     /// The mailboxes of all shards, by number.
-    pub(crate) shards: Vec<Sender<Message>>,
+    shards: Arc<[Sender<Message>]>,
+    /// Whose turn it is to get somebody who has come to a door that only this shard has.
+    next: usize,
+}
+
+impl Served {
+    pub(crate) const fn new(
+        shard: Shard<Reactor>,
+        mailbox: Receiver<Message>,
+        shards: Arc<[Sender<Message>]>,
+    ) -> Self {
+        Self {
+            shard,
+            mailbox,
+            shards,
+            next: 0,
+        }
+    }
+
+    /// The shard that is to get who has come to a door: this one, unless no other has that door.
+    fn share(&mut self, socket: &Socket) -> Option<&Sender<Message>> {
+        if self.shards.len() <= 1 || socket.family() != Family::UNIX {
+            return None;
+        }
+        self.next = (self.next + 1) % self.shards.len();
+        let is_here = self.next == usize::from(self.shard.place().here.0);
+        self.shards.get(self.next).filter(|_| !is_here)
+    }
 }
 
 impl Handler for Served {
@@ -36,7 +72,11 @@ impl Handler for Served {
             guest: Guests::of(peer.as_ref()),
             is_loopback: peer.as_ref().is_none_or(Addr::is_loopback),
         };
-        self.shard.arrived(reactor, listener, socket, arrival);
+        let door = self.shard.door_of(listener);
+        match (door, self.share(&socket)) {
+            (Some(door), Some(other)) => other.send(Message::Arrived(door, socket, arrival)),
+            _ => self.shard.arrived(reactor, listener, socket, arrival),
+        }
     }
 
     fn crowded(
@@ -86,6 +126,10 @@ impl Handler for Served {
         for message in self.mailbox.take() {
             match message {
                 Message::Stop => self.shard.begin_stop(reactor),
+                Message::Arrived(door, socket, arrival) => {
+                    self.shard.handed_on(reactor, door, socket, arrival);
+                }
+                Message::Ended(shard) => self.shard.other_ended(reactor, shard),
                 Message::Store(reply) => self.shard.store_replied(reactor, reply),
                 Message::Batch(batch) => self.shard.handed_over(reactor, batch),
             }
@@ -101,7 +145,7 @@ impl Handler for Served {
     }
 
     fn trouble(&mut self, _reactor: &mut Reactor, source: Token, error: Error) {
-        let door = self.shard.door_name(source);
+        let door = self.shard.door_of(source).map_or("closed", Door::name);
         warn!("the {door} door: {error}; it goes on as soon as it can");
     }
 }

@@ -16,4 +16,5 @@ mod room;
 mod rooms;
 mod sessions;
 mod shard;
+mod shards;
 mod store;

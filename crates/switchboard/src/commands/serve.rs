@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Transport};
+use clap::builder::RangedU64ValueParser;
+use switchboard_hub::limits::SHARDS_MAX;
 use switchboard_hub::store::StoreError;
 use switchboard_hub::{Config, Door, Hub, HubError, Limits, Senses};
 use switchboard_wire::RoomName;
@@ -61,6 +63,10 @@ pub(crate) struct Args {
     /// How to wait for sockets
     #[arg(long, default_value_t = Backend::BEST, value_parser = super::mux())]
     mux: Backend,
+
+    /// Threads that have connections and rooms of their own; more than cores gain nothing
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = shards())]
+    shards: u16,
 
     /// A room that is not forgotten when the last member has gone, as others are; may be repeated
     #[arg(long = "keep-room", value_name = "ROOM", value_parser = super::room)]
@@ -133,6 +139,10 @@ struct LimitArgs {
     /// Bytes of the largest file in a parcel [default: 2147483647]
     #[arg(long, value_name = "BYTES", value_parser = frame_length)]
     max_file: Option<u32>,
+}
+
+fn shards() -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(1..=u64::from(SHARDS_MAX))
 }
 
 /// A count or a size: at least one.
@@ -230,6 +240,7 @@ impl Args {
             data: data.clone(),
             doors,
             backend: self.mux,
+            shards: self.shards,
             limits: self.limits.limits(),
             kept_rooms: self.keep_rooms,
             senses: Senses {

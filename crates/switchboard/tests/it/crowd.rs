@@ -29,11 +29,19 @@ struct Heard {
 
 #[test]
 fn two_hundred_clients_chat_and_upload_at_once() {
-    let hub = hub(&[]);
+    chat_and_upload(&hub(&[]));
+}
+
+#[test]
+fn two_hundred_clients_chat_and_upload_at_two_shards() {
+    chat_and_upload(&hub(&["--shards", "2"]));
+}
+
+fn chat_and_upload(hub: &Hub) {
     let present = Barrier::new(CLIENTS);
     let all: Vec<Heard> = thread::scope(|scope| {
         let start = |number| {
-            let (hub, present) = (&hub, &present);
+            let present = &present;
             scope.spawn(move || take_part(hub, present, number))
         };
         let threads: Vec<_> = (0..CLIENTS).map(start).collect();

@@ -28,6 +28,7 @@ mod peers;
 mod restart;
 mod rooms;
 mod send;
+mod shards;
 mod stress_faults;
 mod stress_input;
 mod stress_load;
