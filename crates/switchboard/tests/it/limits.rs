@@ -281,3 +281,40 @@ fn a_limit_that_is_no_number_is_refused_before_a_door_opens() {
     }
     assert!(!data.exists());
 }
+
+#[test]
+fn the_log_shows_two_hundred_characters_of_a_message() {
+    let hub = hub(&[]);
+    let mut sender = hub.join();
+    for (letter, len) in [("图", 199), ("片", 200), ("早", 201), ("上", 60_000 / 3)] {
+        let text = letter.repeat(len);
+        sender.say(&text);
+        let line = hub.log().wait_line(&[letter]);
+        assert_eq!(line.matches(letter).count(), len.min(200));
+        assert_eq!(line.ends_with(letter), len <= 200, "{line}");
+    }
+}
+
+#[test]
+fn some_descriptors_stay_free_of_connections() {
+    // A quarter of them where there are so few.
+    for (descriptors, connections) in [(200, 150), (300, 300 - 64)] {
+        let folder = TempDir::new().unwrap();
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script]).arg(bin());
+        let hub = Hub::start_command(&mut command, &folder.path().join("data"), &[]);
+        let inside: Vec<Member> = (0..connections)
+            .map(|_| {
+                let mut member = Member::connect(hub.chat());
+                member.say("/who");
+                member.notice(&[" here: "]);
+                member
+            })
+            .collect();
+        assert_eq!(inside.len(), connections, "of {descriptors} descriptors");
+        let mut late = Member::connect(hub.chat());
+        late.notice(&[&format!("the hub is full: {connections} connections")]);
+        assert_eq!(late.line(), None);
+    }
+}
