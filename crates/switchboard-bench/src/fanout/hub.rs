@@ -32,6 +32,8 @@ pub struct Hub {
     /// Whether it is measured when nobody asks for certain ones.
     pub is_usual: bool,
     pub(super) protocol: Protocol,
+    /// It has several threads that work at once, which one core would not hold.
+    has_threads: bool,
     program: PathBuf,
     kind: Kind,
 }
@@ -103,11 +105,16 @@ impl Hub {
     /// The name of the room on tokio.
     pub const TOKIO: &'static str = "tokio";
 
-    fn ours(program: &Path, backend: Backend, log: Option<bool>, can_shard: bool) -> Self {
+    /// Ours; `shards` unless it knows nothing of them.
+    fn ours(program: &Path, backend: Backend, log: Option<bool>, shards: Option<u16>) -> Self {
         let mut words: Vec<String> = ["--mux", backend.name()].map(str::to_owned).into();
         let mut name = format!("ours-{backend}");
-        if can_shard {
-            words.extend(["--shards", "1"].map(str::to_owned));
+        if let Some(shards) = shards {
+            words.extend(["--shards".to_owned(), shards.to_string()]);
+        }
+        let has_threads = shards.is_some_and(|shards| shards > 1);
+        if let Some(shards) = shards.filter(|_| has_threads) {
+            name.push_str(&format!("-{shards}"));
         }
         if let Some(is_on) = log {
             words.extend(["--log", if is_on { "on" } else { "off" }].map(str::to_owned));
@@ -121,6 +128,7 @@ impl Hub {
             name,
             is_usual: matches!(backend, Backend::Epoll | Backend::IoUring),
             protocol: Protocol::Line,
+            has_threads,
             program: program.to_owned(),
             kind: Kind::Ours(words),
         }
@@ -132,6 +140,7 @@ impl Hub {
             what: what.to_owned(),
             is_usual: true,
             protocol: Protocol::Line,
+            has_threads: false,
             program: program.to_owned(),
             kind: Kind::Mode(mode),
         }
@@ -151,7 +160,8 @@ impl Hub {
         self.protocol.speaks_at_once()
     }
 
-    /// Starts it, with a scratch folder that is removed when it ends.
+    /// Starts it, with a scratch folder that is removed when it ends; on this core, unless it has
+    /// threads for several.
     pub(super) fn start(
         &self,
         connections: usize,
@@ -184,7 +194,12 @@ impl Hub {
             }
         };
         Ok(Started {
-            running: Running::spawn(&self.name, &mut command, core, listens)?,
+            running: Running::spawn(
+                &self.name,
+                &mut command,
+                core.filter(|_| !self.has_threads),
+                listens,
+            )?,
             _scratch: scratch,
         })
     }
@@ -286,21 +301,24 @@ fn inspircd(port: u16, room: usize, dir: &str) -> String {
 }
 
 /// All hubs that can be had: ours (`own` is the program) on each back end that opens here, with
-/// its log on and off once it has one; the rooms where `peers` is their program; and what of the
+/// its log on and off once it has one, and with `shards` if those are more than one; the rooms where `peers` is their program; and what of the
 /// others is installed. With a line on what is not.
 #[must_use]
-pub fn hubs(own: &Path, peers: Option<&Path>) -> (Vec<Hub>, Option<String>) {
+pub fn hubs(own: &Path, peers: Option<&Path>, shards: u16) -> (Vec<Hub>, Option<String>) {
     let help = output(own, &["serve", "--help"]);
     let (can_log, can_shard) = (help.contains("--log <"), help.contains("--shards <"));
+    let (one, off) = (can_shard.then_some(1), can_log.then_some(false));
     let mut all = Vec::new();
     for backend in Backend::ALL {
         if backend.open().is_ok() {
-            let off = can_log.then_some(false);
-            all.push(Hub::ours(own, backend, off, can_shard));
+            all.push(Hub::ours(own, backend, off, one));
         }
     }
+    if can_shard && shards > 1 {
+        all.push(Hub::ours(own, Backend::BEST, off, Some(shards)));
+    }
     if can_log {
-        all.push(Hub::ours(own, Backend::BEST, Some(true), can_shard));
+        all.push(Hub::ours(own, Backend::BEST, Some(true), one));
     }
     if let Some(peers) = peers {
         let bare = "each turn's lines to each member with one send; one thread on epoll";
@@ -321,6 +339,7 @@ pub fn hubs(own: &Path, peers: Option<&Path>) -> (Vec<Hub>, Option<String>) {
             what: format!("{} {version}: {}", other.program, other.with),
             is_usual: true,
             protocol: other.protocol,
+            has_threads: false,
             program,
             kind: other.kind,
         });

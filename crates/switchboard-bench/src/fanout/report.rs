@@ -338,7 +338,11 @@ mod tests {
     });
 
     fn report() -> FanoutReport {
-        let (found, _) = hubs(Path::new("/nonexistent"), Some(Path::new("/nonexistent")));
+        let (found, _) = hubs(
+            Path::new("/nonexistent"),
+            Some(Path::new("/nonexistent")),
+            1,
+        );
         let wanted = found
             .into_iter()
             .filter(|hub| ["ours-epoll", "bare"].contains(&&*hub.name));

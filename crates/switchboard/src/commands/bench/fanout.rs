@@ -23,6 +23,7 @@ use crate::terminal::{positive_seconds, tell, with_hint};
   bare        the barest epoll loop: a turn's lines to each member with one send
   tokio       a broadcast channel and two tasks a connection, current-thread runtime
   redis, nats, inspircd, mosquitto   as far as they are installed
+  ours-epoll-N                       with --shards N, the same with so many shards
   ours-select, ours-poll             only if they are named
 bare and tokio come with: cargo build --release -p bench-peers
 The others with: apt-get install redis-server nats-server inspircd mosquitto
@@ -77,6 +78,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "256")]
     window: usize,
 
+    /// Ours with so many shards as well, on all cores
+    #[arg(long, value_name = "N", default_value = "1")]
+    shards: u16,
+
     /// Which hubs [default: all that are here but ours-select and ours-poll]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     hubs: Vec<String>,
@@ -117,7 +122,7 @@ impl Args {
                 Vec::new()
             }
         };
-        let (hubs, missing) = chosen(&self.hubs)?;
+        let (hubs, missing) = chosen(&self.hubs, self.shards)?;
         let options = FanoutOptions {
             flat_out: crews(Part::Flat, &self.flat),
             paced: crews(Part::Paced, &self.paced),
@@ -146,11 +151,11 @@ impl Args {
 }
 
 /// The hubs with these names; without names the usual ones that are here, and what is missing.
-fn chosen(names: &[String]) -> anyhow::Result<(Vec<Hub>, Vec<String>)> {
+fn chosen(names: &[String], shards: u16) -> anyhow::Result<(Vec<Hub>, Vec<String>)> {
     let own = env::current_exe().context("where this program lies is not known")?;
     let peers: PathBuf = own.with_file_name(PEERS);
     let peers = peers.is_file().then_some(peers);
-    let (all, not_installed) = hubs(&own, peers.as_deref());
+    let (all, not_installed) = hubs(&own, peers.as_deref(), shards);
     let not_built = peers
         .is_none()
         .then(|| format!("without bare and tokio: {PEERS_HINT}"));
