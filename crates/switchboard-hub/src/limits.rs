@@ -10,6 +10,14 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 /// Shards of a hub at most. Each is a thread, and more than cores gain nothing.
 pub const SHARDS_MAX: u16 = 64;
 
+/// Bytes that other shards have handed over to one and that it has not worked off yet, from which
+/// on nothing more is read from who speaks to its members or rooms, until half of it is worked off.
+/// It holds what a shard does in some hundredths of a second.
+pub const SHARD_BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What one thing that is handed over counts besides its text.
+pub const SHARD_JOB_BYTES: usize = 256;
+
 /// Connections at once from one IPv4 address or one IPv6 /64. A household or a small office fits;
 /// one host cannot use up the hub.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;

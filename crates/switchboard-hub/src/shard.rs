@@ -139,6 +139,8 @@ pub struct Shard<N: Net> {
     /// Which connections are in which room, whoever owns that.
     seats: HashMap<RoomName, Seat<N::Feed>>,
     waits: HashMap<ConnectionId, Wait>,
+    /// Who is not read until a shard has caught up, and since when.
+    slowed: BTreeMap<ConnectionId, Instant>,
     /// Connections that waited and have their answer.
     released: VecDeque<(ConnectionId, Held)>,
     doors: HashMap<N::Token, OpenDoor>,
@@ -187,12 +189,13 @@ impl<N: Net> Shard<N> {
         let rooms = Rooms::part(&limits, kept_rooms, lobby_epoch, shared.rooms());
         Self {
             limits,
-            owner: Owner::new(rooms, senses.clone()),
+            owner: Owner::new(rooms, senses.clone(), Arc::clone(&shared)),
             senses,
             echoes: Echoes::default(),
             post: Post::new(place),
             seats: HashMap::new(),
             waits: HashMap::new(),
+            slowed: BTreeMap::new(),
             released: VecDeque::new(),
             doors: HashMap::new(),
             connections: BTreeMap::new(),
@@ -308,6 +311,7 @@ impl<N: Net> Shard<N> {
     fn forget(&mut self, net: &mut N, id: ConnectionId) {
         self.give_back(id);
         self.forget_wait(id);
+        self.slowed.remove(&id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };

@@ -153,6 +153,7 @@ impl<N: Net> Shard<N> {
             Some(Session::Parcel(_)) => self.parcels(net, id, bytes),
             None => return,
         }
+        self.slow_down_for_owner(net, id);
         self.arm(net, id);
     }
 
@@ -236,14 +237,24 @@ impl<N: Net> Shard<N> {
 
     /// Another shard has handed something over.
     pub fn handed_over(&mut self, net: &mut N, batch: Batch) {
+        let bytes = batch.bytes;
         self.post.arrived(batch);
         self.settle_down(net);
+        let place = self.post.place;
+        if self.shared.relieve(place.here, bytes) {
+            for shard in place.all() {
+                self.post.news(shard, News::Calm);
+            }
+            self.work(net);
+        }
     }
 
     /// What the other shards are to be handed over now, at the end of a turn: at most one batch for
     /// each.
     pub fn outgoing(&mut self) -> impl Iterator<Item = (ShardId, Batch)> + '_ {
-        self.post.outgoing()
+        let shared = &self.shared;
+        let batches = self.post.outgoing();
+        batches.inspect(|(shard, batch)| shared.burden(*shard, batch.bytes))
     }
 
     /// Does all that there is to do, and goes on with who waited for it.
@@ -303,6 +314,8 @@ impl<N: Net> Shard<N> {
             News::Heard { teller, how } => self.heard(net, teller, &how),
             News::Seek { teller, address } => self.sought(teller, &address),
             News::Found { teller, found } => self.found(net, teller, found),
+            News::SlowDown { member, by } => self.slow_down(net, member.0, by),
+            News::Calm => self.speed_up(net),
             News::Done(shard) => self.one_is_done(net, shard),
         }
     }

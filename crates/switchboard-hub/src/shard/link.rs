@@ -13,7 +13,8 @@ use bytes::Bytes;
 use switchboard_wire::{MessageId, RoomName};
 
 use crate::door::{line, parcel};
-use crate::room::{Entry, Event, MemberId, Notice, ShardId};
+use crate::limits::SHARD_JOB_BYTES;
+use crate::room::{Entry, EntryKind, Event, MemberId, Notice, ShardId};
 
 /// Which of how many shards one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +160,11 @@ pub(crate) enum News {
     Seek { teller: MemberId, address: Arc<str> },
     /// Who was found by an address.
     Found { teller: MemberId, found: Found },
+    /// What a connection says is more than a shard can take: it is not to be read until that is
+    /// calm.
+    SlowDown { member: MemberId, by: ShardId },
+    /// A shard that had too much to do can take more.
+    Calm,
     /// A shard that is to end has no connections any more.
     Done(ShardId),
 }
@@ -234,9 +240,34 @@ pub(crate) enum Job {
     News(News),
 }
 
+impl Job {
+    /// About how much memory it takes.
+    fn cost(&self) -> usize {
+        let text = match self {
+            Self::Command(Command::Do { event, .. } | Command::Bring { event, .. }) => {
+                match event {
+                    Event::Say { text, .. } => text.len(),
+                    _ => 0,
+                }
+            }
+            Self::News(News::Entry { entry, .. }) => match &entry.entry.kind {
+                EntryKind::Text(text) => text.len(),
+                _ => 0,
+            },
+            Self::News(News::Told { text, .. }) => text.len(),
+            Self::News(News::Rooms { first, .. }) => first.len() * SHARD_JOB_BYTES,
+            _ => 0,
+        };
+        SHARD_JOB_BYTES + text
+    }
+}
+
 /// What one shard has for another at the end of a turn.
 #[derive(Debug)]
-pub struct Batch(pub(crate) Vec<Job>);
+pub struct Batch {
+    jobs: Vec<Job>,
+    pub(super) bytes: usize,
+}
 
 /// What a shard has to say to itself and to others.
 #[derive(Debug)]
@@ -282,7 +313,7 @@ impl Post {
 
     /// What another shard has sent, behind what is waiting.
     pub(crate) fn arrived(&mut self, batch: Batch) {
-        self.here.extend(batch.0);
+        self.here.extend(batch.jobs);
     }
 
     /// What this shard has to do next.
@@ -294,6 +325,10 @@ impl Post {
     pub(crate) fn outgoing(&mut self) -> impl Iterator<Item = (ShardId, Batch)> + '_ {
         let shards = self.place.all().zip(&mut self.away);
         let filled = shards.filter(|(_, jobs)| !jobs.is_empty());
-        filled.map(|(shard, jobs)| (shard, Batch(core::mem::take(jobs))))
+        filled.map(|(shard, jobs)| {
+            let jobs = core::mem::take(jobs);
+            let bytes = jobs.iter().map(Job::cost).sum();
+            (shard, Batch { jobs, bytes })
+        })
     }
 }

@@ -6,20 +6,26 @@ use std::sync::Arc;
 use switchboard_wire::{RoomName, clean};
 use tracing::info;
 
+use super::Shared;
 use super::link::{Command, News, Post, Published, Ticket};
 use crate::config::Senses;
 use crate::limits::{LOGGED_TEXT_CHARS_MAX, ROOMS_LISTED_MAX};
-use crate::room::{Effect, Entry, EntryKind, Event, MemberId, Room, Rooms};
+use crate::room::{Author, Effect, Entry, EntryKind, Event, MemberId, Room, Rooms, ShardId};
 
 /// See the module's documentation.
 pub(super) struct Owner {
     rooms: Rooms,
     senses: Senses,
+    shared: Arc<Shared>,
 }
 
 impl Owner {
-    pub(super) const fn new(rooms: Rooms, senses: Senses) -> Self {
-        Self { rooms, senses }
+    pub(super) const fn new(rooms: Rooms, senses: Senses, shared: Arc<Shared>) -> Self {
+        Self {
+            rooms,
+            senses,
+            shared,
+        }
     }
 
     pub(super) const fn rooms(&self) -> &Rooms {
@@ -44,7 +50,9 @@ impl Owner {
             }
             Command::Do { room, event } => {
                 let is_leaving = matches!(event, Event::Leave { .. });
+                let speaker = speaker_of(&event);
                 self.happen(&room, event, post);
+                self.slow_down(&room, speaker, post);
                 if is_leaving {
                     self.rooms.forget(&room);
                 }
@@ -118,10 +126,25 @@ impl Owner {
         let Some(seq) = self.happen(name, event, post) else {
             return;
         };
+        self.slow_down(name, Some(guest), post);
         if let Some(id) = id {
             self.rooms.note(name, id, seq);
         }
         self.acknowledge(name, seq, ticket, post);
+    }
+
+    /// Slows down who speaks to members at a shard that cannot keep up.
+    fn slow_down(&self, name: &RoomName, speaker: Option<MemberId>, post: &mut Post) {
+        let here = post.place.here;
+        if post.place.shards > 1
+            && let Some(member) = speaker
+            && let Some(room) = self.rooms.get(name)
+        {
+            let too_much = |home: &ShardId| *home != here && self.shared.is_burdened(*home);
+            if let Some(by) = room.homes().find(too_much) {
+                post.news(member.home(), News::SlowDown { member, by });
+            }
+        }
     }
 
     fn acknowledge(&self, name: &RoomName, seq: u64, ticket: Option<Ticket>, post: &mut Post) {
@@ -158,6 +181,19 @@ impl Owner {
             }
         }
         seq
+    }
+}
+
+/// Who makes others hear something, as often as it likes.
+const fn speaker_of(event: &Event) -> Option<MemberId> {
+    match event {
+        Event::Say {
+            by: Author::Member(member),
+            ..
+        }
+        | Event::Rename { member, .. }
+        | Event::SetTopic { member, .. } => Some(*member),
+        _ => None,
     }
 }
 

@@ -2,19 +2,29 @@
 //! and never for a delivery.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Guests;
-use crate::limits::Limits;
+use crate::limits::{Limits, SHARD_BACKLOG_BYTES_MAX, SHARDS_MAX};
 use crate::names::Names;
+use crate::room::ShardId;
 
 /// See the module's documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     names: Mutex<Names>,
     crowd: Mutex<Crowd>,
     rooms: Arc<AtomicUsize>,
+    loads: [Load; SHARDS_MAX as usize],
+}
+
+/// What one shard has not worked off yet of what others have handed over to it.
+#[derive(Debug, Default)]
+struct Load {
+    bytes: AtomicUsize,
+    /// It was too much, and who waits for that to change has not been told.
+    is_full: AtomicBool,
 }
 
 /// Who is connected, over all shards.
@@ -28,7 +38,41 @@ impl Shared {
     /// Nobody is there and no name is taken.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::default()
+        Arc::new(Self {
+            names: Mutex::default(),
+            crowd: Mutex::default(),
+            rooms: Arc::default(),
+            loads: core::array::from_fn(|_shard| Load::default()),
+        })
+    }
+
+    fn load(&self, shard: ShardId) -> Option<&Load> {
+        self.loads.get(usize::from(shard.0))
+    }
+
+    /// So much is about to be handed over to a shard.
+    pub(super) fn burden(&self, shard: ShardId, bytes: usize) {
+        if let Some(load) = self.load(shard)
+            && load.bytes.fetch_add(bytes, Ordering::SeqCst) + bytes > SHARD_BACKLOG_BYTES_MAX
+        {
+            load.is_full.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// A shard has worked so much off; true if those who wait for it are to be told to go on.
+    /// Whatever made it full is worked off behind that, so that nobody is forgotten.
+    pub(super) fn relieve(&self, shard: ShardId, bytes: usize) -> bool {
+        self.load(shard).is_some_and(|load| {
+            let before = load.bytes.fetch_sub(bytes, Ordering::SeqCst);
+            let is_low = before.saturating_sub(bytes) <= SHARD_BACKLOG_BYTES_MAX / 2;
+            is_low && load.is_full.swap(false, Ordering::SeqCst)
+        })
+    }
+
+    /// A shard has so much to do that nothing should be read that makes more of it.
+    pub(super) fn is_burdened(&self, shard: ShardId) -> bool {
+        self.load(shard)
+            .is_some_and(|load| load.is_full.load(Ordering::SeqCst))
     }
 
     pub(super) fn names(&self) -> MutexGuard<'_, Names> {

@@ -11,7 +11,7 @@ use switchboard_wire::{Follow, RoomName};
 
 use super::link::{Command, Found};
 use super::{ConnectionId, Net, Session, Shard};
-use crate::room::MemberId;
+use crate::room::{MemberId, ShardId};
 
 /// What a connection waits for. It waits for one thing at a time.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub(super) enum Stop {
     Answer = 1,
     /// The disk has to catch up with its files.
     Store = 2,
+    /// A shard has to catch up with what it says.
+    Shard = 4,
 }
 
 impl<N: Net> Shard<N> {
@@ -83,6 +85,48 @@ impl<N: Net> Shard<N> {
             if connection.stops == 0 {
                 net.resume(token);
             }
+        }
+    }
+
+    /// A connection is not to be read until a shard has caught up, unless that has already.
+    pub(super) fn slow_down(&mut self, net: &mut N, id: ConnectionId, by: ShardId) {
+        if self.shared.is_burdened(by)
+            && self.connections.contains_key(&id)
+            && !self.slowed.contains_key(&id)
+        {
+            self.slowed.insert(id, net.now());
+            self.stop_reading(net, id, Stop::Shard);
+        }
+    }
+
+    /// The same for who speaks in a room of a shard that has too much to do.
+    pub(super) fn slow_down_for_owner(&mut self, net: &mut N, id: ConnectionId) {
+        let place = self.post.place;
+        if place.shards <= 1 {
+            return;
+        }
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let speaks_in = match &connection.session {
+            Session::Parcel(parcel) => parcel.speaks_in.as_ref(),
+            Session::Line(_) => connection.room.as_ref(),
+        };
+        if let Some(owner) = speaks_in.map(|room| place.owner_of(room))
+            && owner != place.here
+        {
+            self.slow_down(net, id, owner);
+        }
+    }
+
+    /// A shard has caught up. Who speaks too much for another one will be told so again.
+    pub(super) fn speed_up(&mut self, net: &mut N) {
+        let now = net.now();
+        for (id, since) in core::mem::take(&mut self.slowed) {
+            if let Some(parcel) = self.parcel(id) {
+                parcel.session.excuse(since, now);
+            }
+            self.read_again(net, id, Stop::Shard);
         }
     }
 

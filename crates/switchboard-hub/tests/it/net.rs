@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use berkeley::{Addr, Result};
 use bytes::Bytes;
 use switchboard_hub::room::{Room, ShardId};
-use switchboard_hub::shard::{Arrival, Guests, Net, Place, Shard, ShardConfig, Shared};
+use switchboard_hub::shard::{Arrival, Batch, Guests, Net, Place, Shard, ShardConfig, Shared};
 use switchboard_hub::{Door, Limits, Senses};
 use switchboard_reactor::{Behind, FeedLimits, SendError};
 use switchboard_wire::strftime::Moment;
@@ -269,6 +269,7 @@ pub(crate) struct World {
     parts: Vec<Part>,
     last: u32,
     readers: BTreeMap<u32, DeliveryDecoder>,
+    on_the_way: VecDeque<(ShardId, Batch)>,
     /// By who sent and who received, batches that were handed over.
     pub(crate) hand_overs: BTreeMap<(u16, u16), usize>,
 }
@@ -312,6 +313,7 @@ impl World {
             parts: (0..shards).map(ShardId).map(part).collect(),
             last: 0,
             readers: BTreeMap::new(),
+            on_the_way: VecDeque::new(),
             hand_overs: BTreeMap::new(),
         }
     }
@@ -354,6 +356,23 @@ impl World {
                 part.shard.handed_over(&mut part.net, batch);
             }
         }
+    }
+
+    /// What the shards have for each other leaves them, and is not there yet.
+    pub(crate) fn send_off(&mut self) {
+        for part in &mut self.parts {
+            self.on_the_way.extend(part.shard.outgoing());
+        }
+    }
+
+    /// One batch that is on the way arrives; false if there is none.
+    pub(crate) fn arrive(&mut self) -> bool {
+        let Some((ShardId(to), batch)) = self.on_the_way.pop_front() else {
+            return false;
+        };
+        let part = &mut self.parts[usize::from(to)];
+        part.shard.handed_over(&mut part.net, batch);
+        true
     }
 
     /// Somebody comes, whose address is `10.0.0.1:N` for the N-th.

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use switchboard_hub::Limits;
+use switchboard_hub::limits::{SHARD_BACKLOG_BYTES_MAX, SHARD_JOB_BYTES};
 use switchboard_hub::shard::Place;
 use switchboard_wire::parcel::{close_frame, join_parcel, message_parcel_with};
 use switchboard_wire::{Answer, Delivered, Fields, Follow, MessageId, Nick, RoomName};
@@ -20,14 +21,16 @@ fn world() -> World {
 
 /// A room that this of two shards owns.
 fn room_at(shard: u16) -> String {
+    rooms_at(shard).next().unwrap()
+}
+
+fn rooms_at(shard: u16) -> impl Iterator<Item = String> {
     let place = Place {
         shards: 2,
         ..Place::ALONE
     };
-    let mut names = (0..).map(|number| format!("room{number}"));
-    names
-        .find(|name| place.owner_of(&room(name)).0 == shard)
-        .unwrap()
+    let names = (0..).map(|number| format!("room{number}"));
+    names.filter(move |name| place.owner_of(&room(name)).0 == shard)
 }
 
 fn follow(name: &str, since: Option<u64>) -> Vec<u8> {
@@ -314,6 +317,59 @@ fn no_shard_ends_before_all_have_nobody() {
     assert!(world.has_ended());
 }
 
+#[test]
+fn who_says_more_than_another_shard_can_take_is_not_read_until_it_has_caught_up() {
+    // By the owner's shard to members elsewhere, and from elsewhere to the owner.
+    for owner in [0, 1] {
+        let name = room_at(owner);
+        let limits = Limits {
+            outbox_bytes: 4 * SHARD_BACKLOG_BYTES_MAX,
+            ..Limits::default()
+        };
+        let mut world = World::with_shards(2, &limits);
+        let (alice, bob) = (world.connect(CHAT), world.connect(CHAT));
+        let other = world.connect(CHAT);
+        for who in [alice, bob] {
+            world.say(who, &format!("/join {name}"));
+        }
+        let elsewhere = rooms_at(0).nth(1).unwrap();
+        world.say(other, &format!("/join {elsewhere}"));
+        let line = [&[b'x'; 65_535][..], b"\n"].concat();
+        let each = SHARD_JOB_BYTES + line.len() - 1;
+        let fit = SHARD_BACKLOG_BYTES_MAX / each;
+        for _ in 0..fit {
+            world.give(alice, &line);
+            world.send_off();
+        }
+        world.give(alice, &line);
+        assert!(!world.is_paused(alice), "as much as may wait");
+        world.send_off();
+        world.give(alice, &line);
+        assert!(world.is_paused(alice), "more than may wait");
+        world.give(other, b"to another room\n");
+        assert!(!world.is_paused(other), "its room is no burden to anybody");
+
+        let mut arrived = 0;
+        while world.is_paused(alice) {
+            assert!(world.arrive(), "it is let go sooner or later");
+            world.send_off();
+            arrived += 1;
+        }
+        assert!(
+            arrived >= fit / 2,
+            "not before half of it is worked off: {arrived}"
+        );
+        world.hand_over();
+        while world.arrive() {
+            world.hand_over();
+        }
+        let heard = world.takes(bob);
+        let lines = heard.iter().filter(|byte| **byte == b'\n').count();
+        assert!(lines >= fit + 2, "nothing is lost: {lines} of {fit}");
+        assert!(!world.is_paused(alice));
+    }
+}
+
 /// One thing that somebody does.
 #[derive(Debug, Clone)]
 enum Step {
@@ -370,8 +426,10 @@ fn room_of(delivered: &Delivered) -> &str {
 /// Does the steps with so many shards, and gives what everybody got, programs by room, since
 /// nothing is said about the order of two rooms; and how it ended.
 fn play(shards: u16, steps: &[Step]) -> Vec<(String, Stage)> {
+    // Who goes on from its own room to a new one where no more can be made is refused or not, as
+    // the owners of the two come to it.
     let limits = Limits {
-        rooms: 5,
+        rooms: 100,
         room_members: 5,
         connections: 9,
         ..Limits::default()
