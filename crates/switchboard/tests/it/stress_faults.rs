@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,12 +44,9 @@ fn f1_kill_9_at_any_point_of_an_upload_leaves_whole_files_or_none() {
     }
     let hub = Hub::start_in(bin(), folder.path(), &[]);
     assert_eq!(names(&hub.files()).len(), whole);
-    assert!(
-        tree(folder.path(), &hub.files())
-            .iter()
-            .all(|path| !path.ends_with(".bin")),
-        "something lies beside the files"
-    );
+    let beside = tree(folder.path(), &hub.files());
+    let is_upload = |path: &&PathBuf| path.extension().is_some_and(|end| end == "bin");
+    assert_eq!(beside.iter().find(is_upload), None);
     hub.serves();
 }
 
@@ -221,13 +219,17 @@ fn f15_who_never_reads_is_cut_off_and_costs_nobody_else_anything() {
         delays.push(said.elapsed());
         peak = peak.max(hub.memory_bytes());
     }
+    // A second at the limit, and what it takes to fill what the kernel holds for each.
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(1), "cut off after {took:?}");
+    assert!(
+        took < amount(Duration::from_secs(4), Duration::from_secs(8)),
+        "{took:?}"
+    );
     delays.sort_unstable();
     let p99 = delays[delays.len() * 99 / 100];
     let grown = peak.saturating_sub(before);
-    eprintln!(
-        "F15: {idle} cut off in {:?}: {grown} B more, p99 {p99:?}",
-        begun.elapsed()
-    );
+    eprintln!("F15: {idle} cut off in {took:?}: {grown} B more, p99 {p99:?}");
     assert!(
         grown < u64::try_from(idle).unwrap() * (1 << 20) + (16 << 20),
         "{grown} bytes"
@@ -280,6 +282,7 @@ fn f19_a_storm_of_resets_leaks_nothing() {
     let mut member = Member::connect(hub.chat());
     member.say("/join aside");
     member.notice(&["you are now in aside"]);
+    let descriptors = hub.descriptors();
     let storm = |count: usize| {
         let mut random = Random::new(2);
         for _ in 0..count {
@@ -300,14 +303,15 @@ fn f19_a_storm_of_resets_leaks_nothing() {
         let end = Instant::now() + LIMIT;
         loop {
             member.say("/rooms");
-            if member.notice(&["aside (1"]).contains("lobby (0)") {
+            let are_gone = member.notice(&["aside (1"]).contains("lobby (0)");
+            if are_gone && hub.descriptors() <= descriptors {
                 return;
             }
             assert!(Instant::now() < end, "they are still there");
         }
     };
     settle();
-    let (memory, descriptors) = (hub.memory_bytes(), hub.descriptors());
+    let memory = hub.memory_bytes();
     storm(count);
     // Reset before anybody has accepted them.
     for _ in 0..amount(2, 20) {
@@ -322,7 +326,6 @@ fn f19_a_storm_of_resets_leaks_nothing() {
     let grown = hub.memory_bytes().saturating_sub(memory);
     eprintln!("F19: {count} resets: {grown} B more");
     assert!(grown < 4 << 20, "{grown} bytes more");
-    assert_eq!(hub.descriptors(), descriptors);
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn f19_connections_killed_from_outside_leak_nothing() {
     for _ in 0..amount(1, 20) {
         let mut crowd = Crowd::default();
         for _ in 0..100 {
-            crowd.add(wire::connect_from([127, 0, 0, 9].into(), hub.chat()).unwrap());
+            crowd.add(wire::connect_from([127, 0, 0, 99].into(), hub.chat()).unwrap());
         }
         loop {
             asker.say("/rooms");
@@ -345,7 +348,9 @@ fn f19_connections_killed_from_outside_leak_nothing() {
         }
         // ss(8): the peer sees a reset, the hub ECONNABORTED.
         let mut kill = Command::new("ss");
-        kill.args(["-K", "src", "127.0.0.9"])
+        // Of this hub alone: other tests have connections too.
+        let port = format!(":{}", hub.chat().port());
+        kill.args(["-K", "src", "127.0.0.99", "dport", "=", &port])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         if !kill.status().is_ok_and(|status| status.success()) {

@@ -250,15 +250,24 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
     if !room_for_descriptors(everybody + 500) {
         return;
     }
-    let hub = hub(&["--quiet"]);
-    let (mut crowd, mut lines) = settle(&hub, everybody, rooms);
+    for shards in ["1", "2"] {
+        let hub = hub(&["--quiet", "--shards", shards]);
+        talk_in_rooms(&hub, rooms, members, LINES);
+    }
+}
+
+/// Each of so many members of each room says so many lines.
+#[track_caller]
+fn talk_in_rooms(hub: &Hub, rooms: usize, members: usize, each: usize) {
+    let everybody = rooms * (members + 1);
+    let (mut crowd, mut lines) = settle(hub, everybody, rooms);
     let say = |crowd: &Crowd, number: usize, line: &str| {
         let mut stream = crowd.stream(number).unwrap();
         stream.write_all(line.as_bytes()).unwrap();
     };
 
     // The first of each room only listens, and so hears all that is said in it.
-    let expected = rooms * (members * members) * LINES;
+    let expected = rooms * (members * members) * each;
     let mut heard: Vec<Vec<String>> = vec![Vec::new(); everybody];
     let (mut count, begun) = (0, Instant::now());
     let mut next = 0;
@@ -267,7 +276,7 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
         // Some of all rooms at a time, and what they lead to in between.
         for _ in 0..rooms {
             let (line, number) = (next / (rooms * members), rooms + next % (rooms * members));
-            if line < LINES {
+            if line < each {
                 say(
                     &crowd,
                     number,
@@ -276,7 +285,7 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
                 next += 1;
             }
         }
-        let limit = if next < rooms * members * LINES {
+        let limit = if next < rooms * members * each {
             Duration::ZERO
         } else {
             LIMIT
@@ -304,12 +313,12 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
     let mut of_room: Vec<&String> = heard[..rooms].iter().flatten().collect();
     of_room.sort_unstable();
     of_room.dedup();
-    assert_eq!(of_room.len(), rooms * members * LINES, "each line once");
+    assert_eq!(of_room.len(), rooms * members * each, "each line once");
     assert!(!crowd.read(STRAGGLERS, |_, _| ()), "and no more comes");
 }
 
 /// Instructions that one echo and one fan-out cost, as they were last found to be right.
-const COSTS: &str = include_str!("../costs.txt");
+const COSTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/costs.txt");
 
 /// By how many percent a cost may change unnoticed.
 const COST_PERCENT: u64 = 2;
@@ -349,8 +358,63 @@ fn check_cost(name: &str, cost: u64) {
     );
 }
 
+/// What so many echoes cost with all around them.
+#[track_caller]
+fn echoes(folder: &Path, rounds: u64) -> u64 {
+    let arguments = [
+        "listen",
+        "tcp://127.0.0.1:0",
+        "--echo",
+        "--quiet",
+        "--mux",
+        "epoll",
+    ];
+    instructions(folder, &arguments, |program| {
+        let line = program.err.wait_line_for(LIMIT, &["listening on "]);
+        let (_, door) = line.split_once("tcp://").unwrap();
+        let mut stream = TcpStream::connect(door.trim()).unwrap();
+        let mut back = [0; 64];
+        for _ in 0..rounds {
+            stream.write_all(&[7; 64]).unwrap();
+            stream.read_exact(&mut back).unwrap();
+        }
+    })
+}
+
+/// What so many lines to `members` others cost with all around them.
+#[track_caller]
+fn fan_outs(folder: &Path, members: u64, rounds: u64) -> u64 {
+    let data = TempDir::new().unwrap();
+    let data = data.path().to_str().unwrap();
+    let doors = ["--chat", "127.0.0.1:0", "--parcels", "off", "--time", "off"];
+    let own = ["serve", "--quiet", "--mux", "epoll", "--data", data];
+    instructions(folder, &[&own[..], &doors].concat(), |program| {
+        let line = program.out.wait_line_for(LIMIT, &["chat", "tcp://"]);
+        let (_, door) = line.split_once("tcp://").unwrap();
+        let door = door.trim().parse().unwrap();
+        let mut others: Vec<Member> = Vec::new();
+        for number in 0..=members {
+            // One at a time, so that the same happens each time.
+            let mut member = Member::connect(door);
+            member.set_patience(LIMIT);
+            member.say("/who");
+            member.notice(&[&format!("{} here", number + 1)]);
+            others.push(member);
+        }
+        let mut sender = others.pop().unwrap();
+        for round in 0..rounds {
+            sender.say("a line of some forty characters, as many are");
+            for other in &mut others {
+                let heard = other.text();
+                assert!(heard.ends_with("as many are"), "{round}: {heard}");
+            }
+        }
+    })
+}
+
 #[test]
 fn l10_echo_and_fan_out_cost_what_they_did() {
+    const ROUNDS: u64 = 500;
     if !is_whole() {
         eprintln!("skipped: instructions are counted by `cargo xtask stress` (in release)");
         return;
@@ -359,70 +423,16 @@ fn l10_echo_and_fan_out_cost_what_they_did() {
         eprintln!("skipped: needs valgrind");
         return;
     }
-    const MEMBERS: u64 = 100;
-    const ROUNDS: u64 = 500;
     let folder = TempDir::new().unwrap();
-    let echo = |rounds: u64| {
-        let arguments = [
-            "listen",
-            "tcp://127.0.0.1:0",
-            "--echo",
-            "--quiet",
-            "--mux",
-            "epoll",
-        ];
-        instructions(folder.path(), &arguments, |program| {
-            let line = program.err.wait_line_for(LIMIT, &["listening on "]);
-            let (_, door) = line.split_once("tcp://").unwrap();
-            let mut stream = TcpStream::connect(door.trim()).unwrap();
-            let mut back = [0; 64];
-            for _ in 0..rounds {
-                stream.write_all(&[7; 64]).unwrap();
-                stream.read_exact(&mut back).unwrap();
-            }
-        })
-    };
-    check_cost("echo", (echo(3 * ROUNDS) - echo(ROUNDS)) / (2 * ROUNDS));
-    let fan_out = |rounds: u64| {
-        let data = TempDir::new().unwrap();
-        let data = data.path().to_str().unwrap();
-        let arguments = [
-            "serve",
-            "--quiet",
-            "--mux",
-            "epoll",
-            "--chat",
-            "127.0.0.1:0",
-            "--parcels",
-            "off",
-            "--time",
-            "off",
-            "--data",
-            data,
-        ];
-        instructions(folder.path(), &arguments, |program| {
-            let line = program.out.wait_line_for(LIMIT, &["chat", "tcp://"]);
-            let (_, door) = line.split_once("tcp://").unwrap();
-            let door = door.trim().parse().unwrap();
-            let mut members: Vec<Member> = Vec::new();
-            for number in 0..=MEMBERS {
-                // One at a time, so that the same happens each time.
-                let mut member = Member::connect(door);
-                member.set_patience(LIMIT);
-                member.say("/who");
-                member.notice(&[&format!("{} here", number + 1)]);
-                members.push(member);
-            }
-            let (mut sender, mut others) = (members.pop().unwrap(), members);
-            for round in 0..rounds {
-                sender.say("a line of some forty characters, as many are");
-                for other in &mut others {
-                    let heard = other.text();
-                    assert!(heard.ends_with("as many are"), "{round}: {heard}");
-                }
-            }
-        })
-    };
-    let both = (fan_out(3 * ROUNDS) - fan_out(ROUNDS)) / (2 * ROUNDS);
-    check_cost("fan-out", both);
+    let each = |cost: &dyn Fn(u64) -> u64| (cost(3 * ROUNDS) - cost(ROUNDS)) / (2 * ROUNDS);
+    let costs = [
+        ("echo", each(&|rounds| echoes(folder.path(), rounds))),
+        (
+            "fan-out",
+            each(&|rounds| fan_outs(folder.path(), 100, rounds)),
+        ),
+    ];
+    for (name, cost) in costs {
+        check_cost(name, cost);
+    }
 }
