@@ -196,6 +196,21 @@ impl Hub {
         Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
+    /// The processor time that each of its threads has used, with their names.
+    #[must_use]
+    pub fn cpu_time_of_threads(&self) -> Vec<(String, Duration)> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.program.id())).unwrap();
+        let task = |entry: io::Result<fs::DirEntry>| {
+            let path = entry.unwrap().path();
+            let name = fs::read_to_string(path.join("comm")).unwrap();
+            // proc(5): nanoseconds on a processor come first.
+            let told = fs::read_to_string(path.join("schedstat")).unwrap();
+            let used = told.split(' ').next().unwrap().parse().unwrap();
+            (name.trim_end().to_owned(), Duration::from_nanos(used))
+        };
+        tasks.map(task).collect()
+    }
+
     /// The bytes of memory it has in use.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {

@@ -147,6 +147,16 @@ impl Member {
         }
     }
 
+    /// Hears so many lines that somebody said.
+    fn hears_lines(&mut self, lines: usize) {
+        let mut heard = 0;
+        while heard < lines {
+            let line = self.line();
+            assert!(!line.is_empty(), "closed after {heard} lines");
+            heard += usize::from(!line.starts_with("* "));
+        }
+    }
+
     /// Says so many lines and hears those of three others.
     fn talk(mut self, lines: usize) -> Vec<String> {
         for number in 0..lines {
@@ -235,4 +245,51 @@ fn a_hub_takes_from_one_to_sixty_four_shards() {
             assert!(refused.err.contains("1..=64"), "{}", refused.err);
         }
     }
+}
+
+#[test]
+fn what_is_said_in_two_rooms_is_the_work_of_two_shards() {
+    const READERS: usize = 10;
+    const LINES: usize = 4_000;
+    let folder = tempfile::tempdir().unwrap();
+    let hub = two_shards(folder.path());
+    let mut readers = Vec::new();
+    let mut speakers = Vec::new();
+    for room in ["left", "right"] {
+        for number in 0..=READERS {
+            // By twos, since they are dealt out in turn: half of each room is at each shard.
+            let mut member = Member::come(&hub, &format!("{room}{number}"));
+            member.says(&format!("/join {room}"));
+            member.hears(&format!("* you are now in {room}, {} here", number + 1));
+            if number == 0 {
+                speakers.push(member);
+            } else {
+                readers.push(member);
+            }
+        }
+    }
+    let before = hub.cpu_time_of_threads();
+    std::thread::scope(|scope| {
+        for speaker in &mut speakers {
+            scope.spawn(|| (0..LINES).for_each(|number| speaker.says(&number.to_string())));
+        }
+        for reader in &mut readers {
+            scope.spawn(|| reader.hears_lines(LINES));
+        }
+    });
+    let after = hub.cpu_time_of_threads();
+    // The first shard runs in the thread that the program began with.
+    let used = |name: &str| {
+        let of = |times: &[(String, std::time::Duration)]| {
+            let time = times.iter().find(|(found, _)| found == name);
+            time.map_or(0, |(_, time)| time.as_nanos())
+        };
+        of(&after) - of(&before)
+    };
+    let (first, second) = (used("switchboard"), used("shard-1"));
+    let less = first.min(second);
+    assert!(
+        less * 4 > first + second,
+        "neither does much more than the other: {first} ns, {second} ns"
+    );
 }
