@@ -4,7 +4,7 @@
 //! decides nothing that a door or a room could decide. What it asks of the network is a [`Net`], so
 //! that the same shard runs on sockets and on a network that a test makes up.
 //!
-//! It has two sides that only know each other by what they say ([`link`]): an [`owner`] of rooms,
+//! It has two sides that only know each other by what they say (`link.rs`): an owner of rooms,
 //! which numbers what happens there, and a home of connections, which is all the rest. A room's
 //! members may be at home in other shards.
 

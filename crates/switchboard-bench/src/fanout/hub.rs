@@ -301,8 +301,8 @@ fn inspircd(port: u16, room: usize, dir: &str) -> String {
 }
 
 /// All hubs that can be had: ours (`own` is the program) on each back end that opens here, with
-/// its log on and off once it has one, and with `shards` if those are more than one; the rooms where `peers` is their program; and what of the
-/// others is installed. With a line on what is not.
+/// its log on and off once it has one, and with `shards` if those are more than one; the rooms
+/// where `peers` is their program; and what of the others is installed. With a line on what is not.
 #[must_use]
 pub fn hubs(own: &Path, peers: Option<&Path>, shards: u16) -> (Vec<Hub>, Option<String>) {
     let help = output(own, &["serve", "--help"]);

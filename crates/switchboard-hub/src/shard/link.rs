@@ -1,10 +1,10 @@
 //! What the two sides of shards say to each other.
 //!
-//! A room's **owner** is one shard; its members are connected to any, their **homes**. A home sends
-//! [`Command`]s to owners and owners send [`News`] to homes, and it makes no difference whether both
-//! are the same shard: what a shard has for itself waits in its own queue, what it has for another
-//! is gathered and handed over once a turn. What one shard sends to another arrives in the order in
-//! which it was sent.
+//! A room's **owner** is one shard; its members are connected to any, their **homes**. A home
+//! sends [`Command`]s to owners and owners send [`News`] to homes, and it makes no difference
+//! whether both are the same shard: what a shard has for itself waits in its own queue, what it has
+//! for another is gathered and handed over once a turn. What one shard sends to another arrives in
+//! the order in which it was sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
