@@ -64,6 +64,9 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Questions without an answer until the connection is given up.
 pub const KEEPALIVE_PROBES: u32 = 4;
 
+/// Time between two looks at all members who are silent: how late one of them may be put out.
+pub const IDLE_LOOK_MIN: Duration = Duration::from_millis(100);
+
 /// How late a deadline may be noticed before it is the hub that stood still (a stopped process, a
 /// paused machine), and how much longer the peer then has, once, for what it has sent to be read.
 pub const STALL_TIME: Duration = Duration::from_secs(1);

@@ -10,6 +10,8 @@
 
 mod asks;
 mod chat;
+mod connections;
+mod deadlines;
 mod events;
 mod follow;
 mod guests;
@@ -31,6 +33,7 @@ use berkeley::SocketFile;
 use switchboard_wire::{RoomName, notice};
 use tracing::{info, warn};
 
+use self::connections::Connections;
 pub use self::events::Arrival;
 pub use self::guests::Guests;
 pub use self::link::{Batch, Place};
@@ -45,7 +48,7 @@ use crate::config::{Door, Senses};
 use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time::Echoes;
-use crate::limits::{FINISH_TIME, Limits, STALL_TIME, STOP_TIME};
+use crate::limits::{FINISH_TIME, Limits, STOP_TIME};
 use crate::room::{Rooms, ShardId};
 use crate::store::{Store, UploadId};
 
@@ -72,7 +75,6 @@ struct Connection<N: Net> {
     guest: Guests,
     /// The room that it is a member of.
     room: Option<RoomName>,
-    timer: Option<(Instant, N::Timer)>,
     /// Its time was up while the hub stood still, and it got a little more.
     spared: bool,
     /// Why it is not read: a bit for each [`waits::Stop`].
@@ -144,10 +146,12 @@ pub struct Shard<N: Net> {
     /// Connections that waited and have their answer.
     released: VecDeque<(ConnectionId, Held)>,
     doors: HashMap<N::Token, OpenDoor>,
-    connections: BTreeMap<ConnectionId, Connection<N>>,
+    connections: Connections<Connection<N>>,
+    /// When somebody may be too late: not of members between two lines, who have one together.
+    timers: HashMap<ConnectionId, (Instant, N::Timer)>,
+    idle_timer: Option<(Instant, N::Timer)>,
     by_token: HashMap<N::Token, ConnectionId>,
     transfers: HashMap<UploadId, Transfer>,
-    last_number: u64,
     last_upload: u64,
     shared: Arc<Shared>,
     store: Option<Arc<Store>>,
@@ -198,10 +202,11 @@ impl<N: Net> Shard<N> {
             slowed: BTreeMap::new(),
             released: VecDeque::new(),
             doors: HashMap::new(),
-            connections: BTreeMap::new(),
+            connections: Connections::new(place.here),
+            timers: HashMap::new(),
+            idle_timer: None,
             by_token: HashMap::new(),
             transfers: HashMap::new(),
-            last_number: 0,
             last_upload: 0,
             shared,
             store,
@@ -247,80 +252,18 @@ impl<N: Net> Shard<N> {
         self.out_of_time
     }
 
-    /// Starts the clock of a connection, or sets it to the session's present deadline if that is
-    /// earlier. A deadline that moved away is looked at when the old one is due, so that traffic
-    /// costs no timer work.
-    fn arm(&mut self, net: &mut N, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let deadline = match &connection.session {
-            Session::Line(session) => session.deadline(),
-            // Nobody can be late while the hub itself is not listening: look again later.
-            Session::Parcel(parcel) if parcel.over || connection.stops != 0 => {
-                net.now() + self.limits.parcel_idle
-            }
-            Session::Parcel(parcel) => parcel.session.deadline(),
-        };
-        match connection.timer {
-            Some((at, _)) if at <= deadline => return,
-            Some((_, timer)) => net.cancel_timer(timer),
-            None => {}
-        }
-        connection.timer = Some((deadline, net.set_timer(deadline, id)));
-    }
-
-    fn expire(&mut self, net: &mut N, id: ConnectionId) {
-        let now = net.now();
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let Some((due, _)) = connection.timer.take() else {
-            return;
-        };
-        if connection.token.is_none() {
-            return;
-        }
-        // What it sent while the hub stood still may not be read yet.
-        let stood_still = now.saturating_duration_since(due) > STALL_TIME;
-        connection.spared = stood_still && !connection.spared;
-        if connection.spared {
-            if let Session::Parcel(parcel) = &mut connection.session {
-                let since = due.checked_sub(self.limits.frame_time).unwrap_or(due);
-                parcel.session.excuse(since, now);
-            }
-            let at = now + STALL_TIME;
-            connection.timer = Some((at, net.set_timer(at, id)));
-            return;
-        }
-        let reason = match &mut connection.session {
-            Session::Line(session) => session.expire(now),
-            Session::Parcel(parcel) if parcel.over || connection.stops != 0 => None,
-            Session::Parcel(parcel) => parcel.session.expire(now).map(|error| error.to_string()),
-        };
-        match reason {
-            None => self.arm(net, id),
-            Some(reason) if matches!(connection.session, Session::Line(_)) => {
-                self.put_out(net, id, &reason);
-            }
-            Some(reason) => self.break_off(net, id, &reason),
-        }
-    }
-
     /// Forgets a connection's socket; the connection too, unless the store still owes it answers.
     fn forget(&mut self, net: &mut N, id: ConnectionId) {
         self.give_back(id);
         self.forget_wait(id);
         self.slowed.remove(&id);
+        self.disarm(net, id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         if let Some(token) = connection.token.take() {
             self.by_token.remove(&token);
             self.shared.go(&connection.guest);
-        }
-        if let Some((_, timer)) = connection.timer.take() {
-            net.cancel_timer(timer);
         }
         let owed = match &mut connection.session {
             Session::Line(_) => false,
@@ -348,7 +291,7 @@ impl<N: Net> Shard<N> {
             net.close(token);
         }
         net.set_timer(net.now() + STOP_TIME, STOP_TIMER);
-        let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
         for id in ids {
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;

@@ -18,6 +18,10 @@ use crate::token_map::TokenMap;
 /// Memory that a feed begins with, and that it goes back to.
 pub const FEED_BYTES_MIN: usize = 4 * 1024;
 
+/// Memory up to which a feed grows whoever has read what; beyond that it grows only for readers that
+/// have not got what is in it.
+pub const FEED_BYTES_KEPT: usize = 256 * 1024;
+
 /// Bytes that one reader gets of its feed in one turn at most; the rest follows in the next one. An
 /// entry is never divided for that: one that is longer is written alone.
 pub const FEED_BYTES_PER_WRITE: usize = 128 * 1024;
@@ -232,6 +236,10 @@ impl Feeds {
         {
             reader.set_own();
         }
+        if feed.ring.memory() >= FEED_BYTES_KEPT && feed.ring.would_grow(bytes.len(), memory_max) {
+            let slowest = feed.readers.iter().map(|reader| reader.next()).min();
+            feed.ring.forget_read(slowest.unwrap_or(u64::MAX));
+        }
         let number = feed.ring.append(bytes, except, memory_max);
         let memory = feed.ring.memory();
         feed.is_used = true;
@@ -433,6 +441,33 @@ mod tests {
         let ring = feeds.ring(feed).unwrap();
         assert_eq!((ring.is_grown(), ring.range()), (false, 2..3));
         assert_eq!(feeds.append(feed, &[4; 5000], None), (3, true));
+    }
+
+    #[test]
+    fn a_feed_whose_readers_keep_up_does_not_grow_for_what_they_have() {
+        let mut feeds = Feeds::new();
+        let limits = FeedLimits {
+            bytes_max: 4 * FEED_BYTES_KEPT,
+            ..LIMITS
+        };
+        let (feed, token) = (feeds.add(limits), Token::from_parts(1, 0));
+        feeds.subscribe(token, feed, 0).unwrap();
+        let mut append = |is_read: bool| {
+            for _ in 0..400 {
+                feeds.append(feed, &[7; 1000], None);
+                let (_, ring, reader) = feeds.reader_mut(token).unwrap();
+                let end = ring.next();
+                if is_read {
+                    reader.set_next(end, end);
+                }
+            }
+            let (ring, reader) = feeds.reader(token).unwrap();
+            (ring.memory(), reader.next() >= ring.range().start)
+        };
+        assert_eq!(append(true), (FEED_BYTES_KEPT, true));
+        assert_eq!(append(false), (2 * FEED_BYTES_KEPT, true));
+        assert_eq!(append(false), (4 * FEED_BYTES_KEPT, true));
+        assert_eq!(append(false), (4 * FEED_BYTES_KEPT, false));
     }
 
     #[test]

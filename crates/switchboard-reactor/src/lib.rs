@@ -29,7 +29,9 @@ mod slots;
 mod timers;
 mod token_map;
 
-pub use feed::{Behind, FEED_BYTES_MIN, FEED_BYTES_PER_WRITE, FEED_SILENCE, FeedId, FeedLimits};
+pub use feed::{
+    Behind, FEED_BYTES_KEPT, FEED_BYTES_MIN, FEED_BYTES_PER_WRITE, FEED_SILENCE, FeedId, FeedLimits,
+};
 pub use handler::{Closed, Handler, SendError};
 pub use mailbox::{Receiver, Sender, Values};
 pub use reactor::{

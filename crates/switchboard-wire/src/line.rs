@@ -28,20 +28,23 @@ use crate::text::{clean, is_blank};
 /// ```
 #[derive(Debug)]
 pub struct LineDecoder {
-    limit: usize,
-    /// The unfinished line so far; empty while one is thrown away.
-    line: Vec<u8>,
+    limit: u32,
     is_discarding: bool,
+    /// The unfinished line so far, which few connections have at a time; none while one is thrown
+    /// away.
+    #[expect(clippy::box_collection, reason = "a silent connection is to be small")]
+    line: Option<Box<Vec<u8>>>,
 }
 
 impl LineDecoder {
-    /// Makes a decoder that takes lines of up to `limit` bytes, their endings not counted.
+    /// Makes a decoder that takes lines of up to `limit` bytes (and 4 GiB), their endings not
+    /// counted.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
-            limit,
-            line: Vec::new(),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
             is_discarding: false,
+            line: None,
         }
     }
 
@@ -71,7 +74,7 @@ impl LineDecoder {
     /// is as new afterwards.
     pub fn end(&mut self) -> Option<Line> {
         self.is_discarding = false;
-        if self.line.is_empty() {
+        if self.line.is_none() {
             None
         } else {
             Some(self.finish(&[]))
@@ -81,28 +84,34 @@ impl LineDecoder {
     /// Whether a line has begun and not ended.
     #[must_use]
     pub fn is_inside(&self) -> bool {
-        self.is_discarding || !self.line.is_empty()
+        self.is_discarding || self.line.is_some()
+    }
+
+    /// The longest line that it takes, in bytes.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
 
     /// Makes the line that ends with `piece`.
     fn finish(&mut self, piece: &[u8]) -> Line {
-        let mut line = std::mem::take(&mut self.line);
-        if line.is_empty() {
+        let Some(line) = self.line.take() else {
             // The whole line is in this piece: it is copied once, into its text.
             let piece = piece.strip_suffix(b"\r").unwrap_or(piece);
-            if piece.len() > self.limit {
+            if piece.len() > self.limit() {
                 return Line::TooLong;
             }
             return std::str::from_utf8(piece)
                 .map_or(Line::NotUtf8, |text| Line::Text(text.to_owned()));
-        }
+        };
+        let mut line = *line;
         // Checked before it is appended, so that a huge piece is not held even for a moment.
         let len = line.len().saturating_add(piece.len());
         let last = piece.last().or(line.last()).copied();
-        if len.saturating_sub(usize::from(last == Some(b'\r'))) > self.limit {
+        if len.saturating_sub(usize::from(last == Some(b'\r'))) > self.limit() {
             return Line::TooLong;
         }
-        append_within(&mut line, piece, self.limit.saturating_add(1));
+        append_within(&mut line, piece, self.limit().saturating_add(1));
         line.pop_if(|byte| *byte == b'\r');
         String::from_utf8(line).map_or(Line::NotUtf8, Line::Text)
     }
@@ -111,13 +120,15 @@ impl LineDecoder {
     fn hold(&mut self, piece: &[u8]) -> bool {
         // A carriage return at the end may belong to the line's ending, which does not count.
         let ending = usize::from(piece.ends_with(b"\r"));
-        let len = self.line.len().saturating_add(piece.len());
-        if len.saturating_sub(ending) > self.limit {
-            self.line = Vec::new();
+        let held = self.line.as_ref().map_or(0, |line| line.len());
+        let len = held.saturating_add(piece.len());
+        if len.saturating_sub(ending) > self.limit() {
+            self.line = None;
             self.is_discarding = true;
             return false;
         }
-        append_within(&mut self.line, piece, self.limit.saturating_add(1));
+        let max = self.limit().saturating_add(1);
+        append_within(self.line.get_or_insert_default(), piece, max);
         true
     }
 }

@@ -72,9 +72,8 @@ pub enum LineEvent {
 #[derive(Debug)]
 pub struct LineSession {
     decoder: LineDecoder,
-    line_bytes: usize,
-    idle: Duration,
-    line_time: Duration,
+    idle_ms: u32,
+    line_time_ms: u32,
     heard: Instant,
     /// Its first line has come.
     has_spoken: bool,
@@ -88,9 +87,8 @@ impl LineSession {
     pub fn new(limits: &Limits, now: Instant) -> Self {
         Self {
             decoder: LineDecoder::new(limits.line_bytes),
-            line_bytes: limits.line_bytes,
-            idle: limits.chat_idle,
-            line_time: limits.line_time,
+            idle_ms: millis(limits.chat_idle),
+            line_time_ms: millis(limits.line_time),
             heard: now,
             has_spoken: false,
             line_began: None,
@@ -131,27 +129,41 @@ impl LineSession {
     /// When [`LineSession::expire`] may have something to say at the earliest.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let idle = self.heard + self.idle;
+        let idle = self.heard + self.idle();
         self.line_began
-            .map_or(idle, |began| idle.min(began + self.line_time))
+            .map_or(idle, |began| idle.min(began + self.line_time()))
     }
 
     /// Why the connection has to end now, if it has to.
     #[must_use]
     pub fn expire(&self, now: Instant) -> Option<String> {
-        if now >= self.heard + self.idle {
+        if now >= self.heard + self.idle() {
             return Some(format!(
                 "idle: nothing was said for {} seconds",
-                self.idle.as_secs_f64()
+                self.idle().as_secs_f64()
             ));
         }
         let began = self.line_began?;
-        (now >= began + self.line_time).then(|| {
+        (now >= began + self.line_time()).then(|| {
             format!(
                 "a line was not finished in {} seconds",
-                self.line_time.as_secs_f64()
+                self.line_time().as_secs_f64()
             )
         })
+    }
+
+    /// True while a line has begun and not ended.
+    #[must_use]
+    pub const fn is_inside(&self) -> bool {
+        self.line_began.is_some()
+    }
+
+    const fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms as u64)
+    }
+
+    const fn line_time(&self) -> Duration {
+        Duration::from_millis(self.line_time_ms as u64)
     }
 
     fn event(&mut self, line: Line) -> Option<LineEvent> {
@@ -169,7 +181,7 @@ impl LineSession {
             }
             Line::Text(text) => text,
             Line::TooLong => {
-                let max = self.line_bytes;
+                let max = self.decoder.limit();
                 return Some(LineEvent::Refused(format!("it is longer than {max} bytes")));
             }
             Line::NotUtf8 => return Some(LineEvent::Refused("it is not UTF-8 text".into())),
@@ -227,6 +239,11 @@ impl LineSession {
             Command::Who => LineEvent::Who,
         }
     }
+}
+
+/// Up to 49 days, as no limit of a line session is longer.
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// True for what only a program sends that has come to the wrong door: the length of a parcel's

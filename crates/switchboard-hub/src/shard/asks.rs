@@ -113,7 +113,7 @@ impl<N: Net> Shard<N> {
         };
         let found = self.connections.iter().filter(|(_, one)| is_it(one));
         found.fold(Found::Nobody, |found, (id, _)| {
-            found.and(Found::One(MemberId(*id)))
+            found.and(Found::One(MemberId(id)))
         })
     }
 

@@ -6,6 +6,7 @@ use berkeley::Addr;
 use switchboard_wire::{RoomName, notice};
 use tracing::{debug, error, info, warn};
 
+use super::deadlines::IDLE_TIMER;
 use super::link::{Batch, Job, News};
 use super::{Connection, ConnectionId, Guests, Net, ParcelConnection, STOP_TIMER, Session, Shard};
 use crate::config::Door;
@@ -13,7 +14,7 @@ use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time;
 use crate::limits::CHAT_READ_BYTES_MAX;
-use crate::room::{MemberId, ShardId};
+use crate::room::ShardId;
 use crate::store::Reply;
 
 /// Who has come to a door.
@@ -85,8 +86,6 @@ impl<N: Net> Shard<N> {
                 return;
             }
         };
-        self.last_number += 1;
-        let MemberId(id) = MemberId::new(self.post.place.here, self.last_number);
         let now = net.now();
         let session = if door == Door::Chat {
             Session::Line(LineSession::new(&self.limits, now))
@@ -100,19 +99,18 @@ impl<N: Net> Shard<N> {
                 owed: 0,
             }))
         };
-        self.by_token.insert(token, id);
         let connection = Connection {
             token: Some(token),
             label: label.clone(),
             name: label.clone(),
             guest,
             room: None,
-            timer: None,
             spared: false,
             stops: 0,
             session,
         };
-        self.connections.insert(id, connection);
+        let id = self.connections.insert(connection);
+        self.by_token.insert(token, id);
         self.arm(net, id);
         info!("{label} came in by the {door} door");
         if door == Door::Chat {
@@ -221,12 +219,12 @@ impl<N: Net> Shard<N> {
 
     /// A timer is due.
     pub fn timer(&mut self, net: &mut N, tag: u64) {
-        if tag == STOP_TIMER {
-            self.cut_the_rest(net);
-        } else {
-            self.expire(net, tag);
-            self.settle_down(net);
+        match tag {
+            STOP_TIMER => return self.cut_the_rest(net),
+            IDLE_TIMER => self.look_at_idle(net),
+            id => self.expire(net, id),
         }
+        self.settle_down(net);
     }
 
     /// The store has done something about a file of this shard's.

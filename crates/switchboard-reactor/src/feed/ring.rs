@@ -153,6 +153,17 @@ impl Ring {
         self.limits.bytes_max.min(may_grow_to).max(len)
     }
 
+    /// Whether it takes more memory for an entry that is to come.
+    pub(crate) fn would_grow(&self, len: usize, memory_max: usize) -> bool {
+        self.held() + len > self.memory() && self.memory() < self.most(memory_max, len)
+    }
+
+    /// Lets entries before a number leave, up to a quarter of the memory.
+    pub(crate) fn forget_read(&mut self, before: u64) {
+        let enough = self.begin + self.memory() as u64 / 4;
+        while self.first < before && self.begin < enough && self.drop_first() {}
+    }
+
     /// How many entries leave for one that is to come.
     pub(crate) fn leaving(&self, len: usize, memory_max: usize) -> usize {
         let most = self.most(memory_max, len) as u64;
