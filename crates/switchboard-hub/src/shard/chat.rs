@@ -61,10 +61,10 @@ impl<N: Net> Shard<N> {
                 let event = Event::say(Author::Member(member), text);
                 self.tell_room_of(id, event);
             }
-            LineEvent::Who => self.tell_room_of(id, Event::Who { member }),
-            LineEvent::Topic => self.tell_room_of(id, Event::Topic { member }),
+            LineEvent::Who => self.ask_room(id, Event::Who { member }),
+            LineEvent::Topic => self.ask_room(id, Event::Topic { member }),
             LineEvent::SetTopic(topic) => {
-                self.tell_room_of(id, Event::SetTopic { member, topic });
+                self.ask_room(id, Event::SetTopic { member, topic });
             }
             LineEvent::Nick(nick) => match self.take_name(id, &nick) {
                 Ok(()) => self.answer(net, id, &format!("you are now {nick}")),

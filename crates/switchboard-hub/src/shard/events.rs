@@ -298,6 +298,7 @@ impl<N: Net> Shard<N> {
             } => self.acked(net, ticket, &room, (epoch, seq), durable),
             News::NotTaken { guest, ticket, why } => self.not_taken(net, guest.0, ticket, &why),
             News::LetGo { guest } => self.let_go_of(net, guest.0),
+            News::CaughtUp { member } => self.caught_up(net, member.0),
             News::Rooms {
                 asker,
                 count,

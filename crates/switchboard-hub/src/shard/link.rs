@@ -87,6 +87,8 @@ pub(crate) enum Command {
     /// A connection brings nothing more into a room: [`News::LetGo`], behind all that there is to
     /// say about what it brought.
     LetGo { room: RoomName, guest: MemberId },
+    /// A member has asked something and waits for the answer: [`News::CaughtUp`], behind it.
+    CatchUp { room: RoomName, member: MemberId },
     /// Somebody wants to know which rooms there are: [`News::Rooms`], of every shard.
     List { asker: MemberId },
 }
@@ -98,7 +100,8 @@ impl Command {
             Self::Enter { room, .. }
             | Self::Do { room, .. }
             | Self::Bring { room, .. }
-            | Self::LetGo { room, .. } => Some(room),
+            | Self::LetGo { room, .. }
+            | Self::CatchUp { room, .. } => Some(room),
             Self::List { .. } => None,
         }
     }
@@ -141,6 +144,8 @@ pub(crate) enum News {
     },
     /// Nothing more is to be said about what a connection brought into a room.
     LetGo { guest: MemberId },
+    /// All that a member has asked is answered.
+    CaughtUp { member: MemberId },
     /// The rooms of one shard: how many, and the first of them by name with their members.
     Rooms {
         asker: MemberId,

@@ -67,6 +67,9 @@ impl Owner {
                 self.rooms.let_go(&room, guest);
                 post.news(guest.home(), News::LetGo { guest });
             }
+            Command::CatchUp { member, .. } => {
+                post.news(member.home(), News::CaughtUp { member });
+            }
             Command::List { asker } => {
                 let rooms = self.rooms.iter().take(ROOMS_LISTED_MAX);
                 let first = rooms.map(|(name, count)| (name.clone(), count)).collect();

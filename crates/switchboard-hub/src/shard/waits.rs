@@ -11,7 +11,7 @@ use switchboard_wire::{Follow, RoomName};
 
 use super::link::{Command, Found};
 use super::{ConnectionId, Net, Session, Shard};
-use crate::room::{MemberId, ShardId};
+use crate::room::{Event, MemberId, ShardId};
 
 /// What a connection waits for. It waits for one thing at a time.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) enum Awaited {
         room: RoomName,
         follow: Option<Follow>,
     },
+    /// For its room to answer what it asked there.
+    Answer,
     /// To know which rooms there are: how many shards have not answered, and what the others said.
     Rooms {
         left: usize,
@@ -133,6 +135,24 @@ impl<N: Net> Shard<N> {
     /// A connection has asked something.
     pub(super) fn await_answer(&mut self, id: ConnectionId, what: Awaited) {
         self.waits.insert(id, Wait { what, held: None });
+    }
+
+    /// Asks the room of a member something, whose next question is not to be answered before this.
+    pub(super) fn ask_room(&mut self, id: ConnectionId, event: Event) {
+        if let Some(room) = self.room_of(id).cloned() {
+            let member = MemberId(id);
+            self.tell_room_of(id, event);
+            self.post.command(Command::CatchUp { room, member });
+            self.await_answer(id, Awaited::Answer);
+        }
+    }
+
+    /// The room of a member has answered.
+    pub(super) fn caught_up(&mut self, net: &mut N, id: ConnectionId) {
+        let wait = self.waits.get(&id);
+        if wait.is_some_and(|wait| matches!(wait.what, Awaited::Answer)) {
+            self.answered(net, id);
+        }
     }
 
     pub(super) fn is_waiting(&self, id: ConnectionId) -> bool {

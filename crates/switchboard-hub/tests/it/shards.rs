@@ -152,6 +152,32 @@ fn what_comes_behind_a_question_waits_for_its_answer() {
 }
 
 #[test]
+fn answers_come_in_the_order_of_the_questions_and_before_the_end() {
+    let name = room_at(1);
+    let mut world = world();
+    let alice = world.connect(CHAT);
+    world.say(alice, &format!("/join {name}"));
+    let questions = "/topic tea\n/nope\n/who\n/nick alice\n/topic\n/msg bob x\n/rooms";
+    world.give(alice, questions.as_bytes());
+    world.end(alice);
+    let begins = [
+        "* the topic here is: tea",
+        "* there is no command /nope",
+        "* 1 here: 10.0.0.1:1",
+        "* you are now alice",
+        "* the topic here is: tea",
+        "* nobody here is bob",
+        "* 2 rooms: ",
+    ];
+    let heard = world.hears(alice);
+    assert_eq!(heard.lines().count(), begins.len(), "{heard}");
+    for (line, begin) in heard.lines().zip(begins) {
+        assert!(line.starts_with(begin), "{line}");
+    }
+    assert_eq!(world.stage(alice), Stage::Finished);
+}
+
+#[test]
 fn who_vanishes_on_the_way_into_a_room_leaves_nothing_there() {
     let name = room_at(1);
     let mut world = world();
