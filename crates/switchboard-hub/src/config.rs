@@ -1,6 +1,7 @@
 //! What a hub is told at its start.
 
 use core::fmt;
+use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,6 +59,15 @@ impl fmt::Debug for Senses {
     }
 }
 
+/// How much a log keeps. Without a bound it keeps everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// How old entries get.
+    pub age: Option<Duration>,
+    /// How many bytes of entries a room may have.
+    pub bytes: Option<u64>,
+}
+
 /// What a hub is told at its start.
 pub struct Config {
     /// The data folder; it is made if it is missing.
@@ -73,6 +83,8 @@ pub struct Config {
     pub limits: Limits,
     /// Rooms that are not forgotten when the last member has gone, besides the lobby.
     pub kept_rooms: Vec<RoomName>,
+    /// How much of what was said is kept; `None` keeps nothing.
+    pub log: Option<Keep>,
     /// What comes from outside of the hub's own data.
     pub senses: Senses,
 }
@@ -86,6 +98,7 @@ impl fmt::Debug for Config {
             .field("shards", &self.shards)
             .field("limits", &self.limits)
             .field("kept_rooms", &self.kept_rooms)
+            .field("log", &self.log)
             .finish_non_exhaustive()
     }
 }

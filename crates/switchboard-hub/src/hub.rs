@@ -9,10 +9,11 @@ use berkeley::{Addr, Endpoint, Family, Protocol, Socket, Transport, create_serve
 use switchboard_reactor::{Reactor, Sender};
 
 use self::crew::{AtWork, Farewell, Hand, Start};
-use crate::config::{Config, Door};
+use crate::config::{Config, Door, Keep};
 use crate::limits::{DESCRIPTORS_RESERVED, SHARDS_MAX};
+use crate::log::{Log, LogConfig, LogError};
 use crate::room::ShardId;
-use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared};
+use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared, SharedJournal};
 use crate::store::{Store, StoreConfig, StoreError};
 
 /// Why a hub could not start or go on.
@@ -35,6 +36,9 @@ pub enum HubError {
     /// The data folder cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The log cannot be used.
+    #[error("{0}")]
+    Log(#[from] LogError),
 }
 
 /// A hub with open doors, not running yet.
@@ -46,6 +50,7 @@ pub struct Hub {
     hands: Vec<(Hand, Start)>,
     shards: Arc<[Sender<Message>]>,
     store: Arc<Store>,
+    log: Option<Arc<Log>>,
     doors: Vec<(Door, Endpoint)>,
     files_dir: std::path::PathBuf,
 }
@@ -91,6 +96,10 @@ impl Hub {
         let others = hands.iter().map(|hand| hand.mail.clone());
         let shards: Arc<[Sender<Message>]> = core::iter::once(mail).chain(others).collect();
         let store = Arc::new(open_store(&config.data, &shards)?);
+        let log = match config.log {
+            Some(keep) => Some(Arc::new(open_log(&config.data, keep, &shards)?)),
+            None => None,
+        };
 
         let mut limits = config.limits;
         limits.connections = limits.connections.min(room_for_connections()?);
@@ -105,6 +114,7 @@ impl Hub {
             shared: Arc::clone(&shared),
             kept_rooms: config.kept_rooms.clone(),
             store: Some(Arc::clone(&store)),
+            journal: log.clone().map(|log| log as SharedJournal),
         };
         let start = |number| Start {
             config: shard_config(number),
@@ -113,6 +123,7 @@ impl Hub {
         };
         let mut hands: Vec<(Hand, Start)> = hands.into_iter().zip((1..).map(start)).collect();
         let mut shard = Shard::new(shard_config(0));
+        shard.begin_upkeep(&mut reactor);
         let mut doors = Vec::new();
         for (door, endpoint) in config.doors {
             let opened = open_door(&mut reactor, &mut shard, &mut hands, door, &endpoint);
@@ -130,6 +141,7 @@ impl Hub {
             hands,
             shards,
             store,
+            log,
             doors,
             files_dir,
         })
@@ -164,6 +176,7 @@ impl Hub {
             hands,
             shards,
             store,
+            log,
             ..
         } = self;
         let go = |(hand, start): (Hand, Start)| hand.go(start);
@@ -178,6 +191,11 @@ impl Hub {
             Some(store) => store.close(),
             None => tracing::error!("the store is still in use"),
         }
+        match log.map(Arc::into_inner) {
+            Some(Some(log)) => log.close(),
+            Some(None) => tracing::error!("the log is still in use"),
+            None => {}
+        }
         for outcome in outcomes {
             outcome.result?;
         }
@@ -191,6 +209,21 @@ fn open_store(data: &Path, shards: &Arc<[Sender<Message>]>) -> Result<Store, Sto
     Store::open(StoreConfig::new(data), move |reply| {
         if let Some(shard) = shards.get(usize::from(reply.id().shard())) {
             shard.send(Message::Store(reply));
+        }
+    })
+}
+
+/// Opens the log, whose replies go to the shard that asked.
+fn open_log(data: &Path, keep: Keep, shards: &Arc<[Sender<Message>]>) -> Result<Log, LogError> {
+    let shards = Arc::clone(shards);
+    let config = LogConfig {
+        keep_age: keep.age,
+        keep_bytes: keep.bytes,
+        ..LogConfig::new(data)
+    };
+    Log::open(config, move |asker, reply| {
+        if let Some(shard) = shards.get(usize::from(asker.0)) {
+            shard.send(Message::Log(reply));
         }
     })
 }

@@ -28,6 +28,6 @@ pub mod room;
 pub mod shard;
 pub mod store;
 
-pub use config::{Config, Door, Senses};
+pub use config::{Config, Door, Keep, Senses};
 pub use hub::{Hub, HubError, Stopper};
 pub use limits::Limits;

@@ -135,6 +135,29 @@ pub const LOG_BACKLOG_ENTRIES_MAX: usize = 128 * 1024;
 /// What an entry of the log counts besides its texts.
 pub const LOG_ENTRY_BYTES: usize = 64;
 
+/// Entries that a shard gathers in one turn before it hands them to the log; the rest follows at
+/// once, so that the backlog tells of it.
+pub const APPEND_ENTRIES_MAX: usize = 512;
+
+/// Client message ids of all rooms of a shard together at most, some 128 MiB: above it those of the
+/// room that has the most are forgotten.
+pub const CLIENT_IDS_MAX: usize = 1024 * 1024;
+
+/// What one connection may send while the log is too far behind, before it is not read until the
+/// log has caught up: people go on talking while programs wait. Above twice the backlog everybody
+/// waits.
+pub const LIGHT_SENDER_BYTES_MAX: usize = 64 * 1024;
+
+/// How often a shard looks whether the log has caught up, while it reads nothing from who sends.
+pub const LOG_LOOK: Duration = Duration::from_millis(5);
+
+/// How often a shard looks whether there is more on disk for a reader that is behind its room, where
+/// nobody is told of it.
+pub const CATCH_UP_LOOK: Duration = Duration::from_millis(50);
+
+/// How often the log is told the time, to forget what is too old.
+pub const RETAIN_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// Bytes of entries that one commit of the log takes at most. A disk that syncs in milliseconds
 /// keeps up by it, and the first of them does not wait long for the last.
 pub const LOG_BATCH_BYTES_MAX: usize = 1024 * 1024;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use switchboard_wire::{RoomName, Topic};
 
-pub use self::directory::{RoomRefusal, Rooms};
+pub use self::directory::{History, RoomRefusal, Rooms};
 pub use self::event::{Author, Effect, Entry, EntryKind, Event, MemberId, Notice, ShardId};
 use crate::limits::WHO_NAMES_MAX;
 

@@ -10,11 +10,13 @@
 
 mod asks;
 mod chat;
+mod chronicle;
 mod connections;
 mod deadlines;
 mod events;
 mod follow;
 mod guests;
+mod history;
 mod link;
 mod members;
 mod net;
@@ -33,9 +35,12 @@ use berkeley::SocketFile;
 use switchboard_wire::{RoomName, notice};
 use tracing::{info, warn};
 
+use self::chronicle::Chronicle;
+pub use self::chronicle::SharedJournal;
 use self::connections::Connections;
 pub use self::events::Arrival;
 pub use self::guests::Guests;
+use self::history::Reads;
 pub use self::link::{Batch, Place};
 use self::link::{News, Post};
 pub use self::net::Net;
@@ -49,6 +54,7 @@ use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time::Echoes;
 use crate::limits::{FINISH_TIME, Limits, STOP_TIME};
+use crate::log::Asker;
 use crate::room::{Rooms, ShardId};
 use crate::store::{Store, UploadId};
 
@@ -57,6 +63,15 @@ type ConnectionId = u64;
 
 /// The tag of the timer that bounds the hub's own end; connections use their numbers, from 1 up.
 const STOP_TIMER: u64 = 0;
+
+/// The tag of the timer that looks whether the log has caught up.
+const LOG_TIMER: u64 = u64::MAX - 1;
+
+/// The tag of the timer that looks whether there is more for readers that are behind.
+const CATCH_UP_TIMER: u64 = u64::MAX - 3;
+
+/// The tag of the timer that tells the log what time it is.
+const RETAIN_TIMER: u64 = u64::MAX - 2;
 
 /// A bound socket of a door, and what is to be tidied up after it.
 struct OpenDoor {
@@ -113,7 +128,6 @@ struct Transfer {
 }
 
 /// What a shard is told at its start.
-#[derive(Debug)]
 pub struct ShardConfig {
     /// Which of the hub's shards it is.
     pub place: Place,
@@ -127,6 +141,18 @@ pub struct ShardConfig {
     pub kept_rooms: Vec<RoomName>,
     /// Where files go; without one, they cannot be stored.
     pub store: Option<Arc<Store>>,
+    /// What keeps the entries, asked in the name of the shard's number; without one, nothing is.
+    pub journal: Option<SharedJournal>,
+}
+
+impl core::fmt::Debug for ShardConfig {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ShardConfig")
+            .field("place", &self.place)
+            .field("limits", &self.limits)
+            .field("kept_rooms", &self.kept_rooms)
+            .finish_non_exhaustive()
+    }
 }
 
 /// See the module's documentation.
@@ -140,6 +166,15 @@ pub struct Shard<N: Net> {
     post: Post,
     /// Which connections are in which room, whoever owns that.
     seats: HashMap<RoomName, Seat<N::Feed>>,
+    journal: Option<SharedJournal>,
+    /// What was asked of the log.
+    reads: Reads,
+    /// Connections that are not read until the log has caught up, and since when.
+    slowed_by_log: Vec<(ConnectionId, Instant)>,
+    /// How much came of whom since the log is behind.
+    said: HashMap<ConnectionId, usize>,
+    /// Shards whose rooms the log keeps no more, and why.
+    not_kept: HashMap<ShardId, String>,
     waits: HashMap<ConnectionId, Wait>,
     /// Who is not read until a shard has caught up, and since when.
     slowed: BTreeMap<ConnectionId, Instant>,
@@ -187,13 +222,27 @@ impl<N: Net> Shard<N> {
             shared,
             kept_rooms,
             store,
+            journal,
         } = config;
-        let has_lobby = place.owner_of(&RoomName::lobby()) == place.here;
-        let lobby_epoch = has_lobby.then(|| (senses.entropy)());
+        let lobby = RoomName::lobby();
+        let has_lobby = place.owner_of(&lobby) == place.here;
+        let lobby_epoch = (has_lobby && journal.is_none()).then(|| (senses.entropy)());
         let rooms = Rooms::part(&limits, kept_rooms, lobby_epoch, shared.rooms());
+        let chronicle = journal
+            .clone()
+            .map(|journal| Chronicle::new(journal, Asker(place.here.0)));
+        let mut owner = Owner::new(rooms, senses.clone(), Arc::clone(&shared), chronicle);
+        if has_lobby {
+            owner.prepare(&lobby);
+        }
         Self {
             limits,
-            owner: Owner::new(rooms, senses.clone(), Arc::clone(&shared)),
+            owner,
+            journal,
+            reads: Reads::default(),
+            slowed_by_log: Vec::new(),
+            said: HashMap::new(),
+            not_kept: HashMap::new(),
             senses,
             echoes: Echoes::default(),
             post: Post::new(place),

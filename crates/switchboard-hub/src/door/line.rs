@@ -7,6 +7,7 @@ use bytes::Bytes;
 use switchboard_wire::{Command, Line, LineDecoder, Nick, RoomName, Topic, chat_lines, notice};
 
 use crate::limits::{HISTORY_ENTRIES, HISTORY_ENTRIES_MAX, Limits, ROOMS_LISTED_MAX};
+use crate::log::{LogEntry, LogKind};
 use crate::room::{Entry, EntryKind, Notice};
 
 /// What `/help` answers.
@@ -295,6 +296,55 @@ pub fn encode_entry(entry: &Entry) -> Option<Bytes> {
     }
 }
 
+/// An entry of the log as a member receives it that is behind its room.
+#[must_use]
+pub fn encode_again(entry: &LogEntry) -> Bytes {
+    match entry.kind {
+        LogKind::Text => chat_lines(&entry.author, &entry.text).unwrap_or_default(),
+        _ => notice(&what_happened(entry)),
+    }
+}
+
+/// An entry of the log as it is shown to a member who asks for it, at `now_ms`.
+#[must_use]
+pub fn encode_kept(entry: &LogEntry, now_ms: u64) -> Bytes {
+    let then_ms = u64::try_from(entry.time_ms).unwrap_or(0);
+    let ago = ago(now_ms.saturating_sub(then_ms) / 1_000);
+    let what = what_happened(entry);
+    notice(&format!("#{}, {ago}: {what}", entry.seq))
+}
+
+fn what_happened(entry: &LogEntry) -> String {
+    let (who, text) = (&entry.author, &entry.text);
+    match entry.kind {
+        LogKind::File => {
+            let bytes = entry.bytes.unwrap_or(0);
+            format!("{who} sent the file {text} ({bytes} bytes)")
+        }
+        LogKind::Joined => format!("{who} joined"),
+        LogKind::Left if text.is_empty() => format!("{who} left"),
+        LogKind::Left => format!("{who} left: {text}"),
+        LogKind::Renamed => format!("{who} is now {text}"),
+        LogKind::Text => {
+            let lines: Vec<&str> = text.lines().collect();
+            format!("{who}: {}", lines.join(" / "))
+        }
+        LogKind::Topic if text.is_empty() => format!("{who} took the topic away"),
+        LogKind::Topic => format!("{who} set the topic: {text}"),
+    }
+}
+
+/// How long ago that was, in the largest unit that fits.
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        86_400..172_800 => "a day ago".to_owned(),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 /// A room's answer to one member as a line.
 #[must_use]
 pub fn encode_notice(answer: &Notice) -> Bytes {
@@ -309,6 +359,7 @@ pub fn encode_notice(answer: &Notice) -> Bytes {
             let more = more(count.saturating_sub(first.len()));
             notice(&format!("{count} here: {shown}{more}"))
         }
+        Notice::NotTaken(why) => notice(&format!("your line was not passed on: {why}")),
         Notice::TopicIs(Some(topic)) => notice(&format!("the topic here is: {topic}")),
         Notice::TopicIs(None) => notice("there is no topic here"),
     }

@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use switchboard_wire::{
-    Answer, EntryFrame, EntryKind as FrameKind, Fields, FileName, ParcelError, ParcelEvent,
-    ParcelLimits, ParcelMachine, RoomName,
+    Answer, EntryFrame, EntryKind as FrameKind, Fields, FileName, MessageId, ParcelError,
+    ParcelEvent, ParcelLimits, ParcelMachine, RoomName,
 };
 
 use crate::limits::{Limits, PENDING_PARCELS_MAX, PENDING_TEXT_BYTES_MAX};
+use crate::log::{LogEntry, LogKind};
 use crate::room::{Entry, EntryKind};
 use crate::store::UploadId;
 
@@ -285,8 +286,7 @@ impl ParcelSession {
     }
 }
 
-/// An entry of a room as a follower receives it. What is too long for a frame is told as a gap, so
-/// that whoever counts knows that something was there.
+/// An entry of a room as a follower receives it.
 #[must_use]
 pub fn encode_entry(room: &RoomName, epoch: u64, entry: &Entry) -> Bytes {
     let text = |text: &str| text.to_owned();
@@ -314,13 +314,49 @@ pub fn encode_entry(room: &RoomName, epoch: u64, entry: &Entry) -> Bytes {
             },
         },
     };
+    encode_frame(frame)
+}
+
+/// An entry of the log as a follower receives it.
+#[must_use]
+pub fn encode_logged(entry: &LogEntry) -> Bytes {
+    let text = || entry.text.clone();
+    let some_text = || Some(text()).filter(|text| !text.is_empty());
+    let frame = EntryFrame {
+        room: entry.room.to_string(),
+        epoch: entry.epoch,
+        seq: entry.seq,
+        time_ms: u64::try_from(entry.time_ms).unwrap_or(0),
+        from: entry.author.to_string(),
+        reply_to: entry.reply_to,
+        id: entry.client_id.as_deref().and_then(MessageId::new),
+        kind: match entry.kind {
+            LogKind::File => FrameKind::Stored {
+                file_name: text(),
+                file_bytes: entry.bytes.unwrap_or(0),
+            },
+            LogKind::Joined => FrameKind::Joined,
+            LogKind::Left => FrameKind::Left {
+                reason: some_text(),
+            },
+            LogKind::Renamed => FrameKind::Renamed { name: text() },
+            LogKind::Text => FrameKind::Text(text()),
+            LogKind::Topic => FrameKind::Topic { topic: some_text() },
+        },
+    };
+    encode_frame(frame)
+}
+
+/// What is too long for a frame is told as a gap, so that whoever counts knows that something was
+/// there.
+fn encode_frame(frame: EntryFrame) -> Bytes {
     match frame.encode() {
         Ok(bytes) => bytes.into(),
         Err(_too_long) => encode_answer(&Answer::Gap {
             room: frame.room,
             epoch: frame.epoch,
-            from: entry.seq,
-            to: entry.seq,
+            from: frame.seq,
+            to: frame.seq,
         }),
     }
 }

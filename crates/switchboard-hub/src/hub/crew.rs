@@ -137,6 +137,8 @@ fn work(
 /// Runs a shard until it ends.
 pub(super) fn run(mut reactor: Reactor, mut served: Served, farewell: Farewell) -> Outcome {
     let result = reactor.run(&mut served);
+    // What the end itself brought.
+    served.shard.turn_ended();
     drop(farewell);
     Outcome {
         result,

@@ -56,6 +56,12 @@ impl Backlog {
         self.bytes >= LOG_BACKLOG_BYTES_MAX || self.entries >= LOG_BACKLOG_ENTRIES_MAX
     }
 
+    /// True from twice of either bound on.
+    #[must_use]
+    pub const fn is_overfull(&self) -> bool {
+        self.bytes >= 2 * LOG_BACKLOG_BYTES_MAX || self.entries >= 2 * LOG_BACKLOG_ENTRIES_MAX
+    }
+
     /// True below half of both bounds: who was held up may go on.
     #[must_use]
     pub const fn has_room(&self) -> bool {

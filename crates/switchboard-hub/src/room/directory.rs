@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use switchboard_wire::{MessageId, RoomName};
+use switchboard_wire::{MessageId, RoomName, Topic};
 
 use super::{MemberId, Room};
 use crate::limits::{Limits, MESSAGE_IDS_MAX};
@@ -20,6 +20,28 @@ pub struct Rooms {
     count: Arc<AtomicUsize>,
     members_max: usize,
     numbers: Numbers,
+}
+
+/// What a room that is made goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// See [`Room::epoch`].
+    pub epoch: u64,
+    /// The number of the last entry there was; 0 where it is all new.
+    pub last_seq: u64,
+    /// What it was about.
+    pub topic: Option<Topic>,
+}
+
+impl From<u64> for History {
+    /// None yet, with this epoch.
+    fn from(epoch: u64) -> Self {
+        Self {
+            epoch,
+            last_seq: 0,
+            topic: None,
+        }
+    }
 }
 
 /// Why a room cannot be entered.
@@ -111,19 +133,19 @@ impl Rooms {
         self.kept.contains(name)
     }
 
-    /// A room with a place for one more member; made, with this epoch, if there is none of this
-    /// name.
+    /// A room with a place for one more member; made, with this history or epoch, if there is none
+    /// of this name.
     /// One that nobody comes to after all is to be [forgotten](Rooms::forget).
     ///
     /// # Errors
     /// [`RoomRefusal`].
-    pub fn enter(
+    pub fn enter<H: Into<History>>(
         &mut self,
         name: &RoomName,
-        epoch: impl FnOnce() -> u64,
+        history: impl FnOnce() -> H,
     ) -> Result<&mut Room, RoomRefusal> {
         let max = self.members_max;
-        let room = self.open(name, epoch)?;
+        let room = self.open(name, history)?;
         if room.len() >= max {
             let room = name.clone();
             return Err(RoomRefusal::Full { room, max });
@@ -136,13 +158,13 @@ impl Rooms {
     ///
     /// # Errors
     /// [`RoomRefusal::TooManyRooms`].
-    pub fn hold(
+    pub fn hold<H: Into<History>>(
         &mut self,
         name: &RoomName,
         guest: MemberId,
-        epoch: impl FnOnce() -> u64,
+        history: impl FnOnce() -> H,
     ) -> Result<&mut Room, RoomRefusal> {
-        let room = self.open(name, epoch)?;
+        let room = self.open(name, history)?;
         room.guests.insert(guest);
         Ok(room)
     }
@@ -179,10 +201,14 @@ impl Rooms {
         }
     }
 
-    fn open(
+    /// A room; made, with this history or epoch, if there is none of this name.
+    ///
+    /// # Errors
+    /// [`RoomRefusal::TooManyRooms`].
+    pub fn open<H: Into<History>>(
         &mut self,
         name: &RoomName,
-        epoch: impl FnOnce() -> u64,
+        history: impl FnOnce() -> H,
     ) -> Result<&mut Room, RoomRefusal> {
         let max = self.rooms_max;
         match self.rooms.entry(name.clone()) {
@@ -192,7 +218,12 @@ impl Rooms {
                 self.count
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
                     .map_err(|_full| RoomRefusal::TooManyRooms { max })?;
-                Ok(place.insert(Room::new(name.clone(), epoch())))
+                let History {
+                    epoch,
+                    last_seq,
+                    topic,
+                } = history().into();
+                Ok(place.insert(Room::resume(name.clone(), epoch, last_seq, topic)))
             }
         }
     }

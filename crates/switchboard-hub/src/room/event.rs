@@ -209,6 +209,8 @@ pub enum Notice {
         /// coming to the hub.
         first: Vec<String>,
     },
+    /// What it said, or the topic that it gave, is not taken.
+    NotTaken(String),
     /// What the room is about.
     TopicIs(Option<Topic>),
 }

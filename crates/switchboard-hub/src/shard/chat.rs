@@ -9,9 +9,6 @@ use crate::door::line::LineEvent;
 use crate::limits::FINISH_TIME;
 use crate::room::{Author, Event, MemberId};
 
-/// What `/history` and `/search` answer where nothing is kept.
-const NO_LOG: &str = "this hub keeps no history: its log is off";
-
 impl<N: Net> Shard<N> {
     /// Bytes of a member.
     pub(super) fn lines(&mut self, net: &mut N, id: ConnectionId, mut bytes: &[u8]) {
@@ -73,7 +70,8 @@ impl<N: Net> Shard<N> {
             LineEvent::Join(room) => self.go(net, id, room),
             LineEvent::Rooms => self.list_rooms(id),
             LineEvent::Msg { to, text } => self.tell_alone(id, &to, text),
-            LineEvent::History(_) | LineEvent::Search(_) => self.answer(net, id, NO_LOG),
+            LineEvent::History(count) => self.ask_for_history(net, id, count),
+            LineEvent::Search(words) => self.ask_for_words(net, id, &words),
             LineEvent::Refused(reason) => {
                 if let Some(connection) = self.connections.get(&id) {
                     warn!("a line of {} is not passed on: {reason}", connection.label);

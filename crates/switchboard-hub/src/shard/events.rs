@@ -8,7 +8,11 @@ use tracing::{debug, error, info, warn};
 
 use super::deadlines::IDLE_TIMER;
 use super::link::{Batch, Job, News};
-use super::{Connection, ConnectionId, Guests, Net, ParcelConnection, STOP_TIMER, Session, Shard};
+use super::members::Place;
+use super::{
+    CATCH_UP_TIMER, Connection, ConnectionId, Guests, LOG_TIMER, Net, ParcelConnection,
+    RETAIN_TIMER, STOP_TIMER, Session, Shard,
+};
 use crate::config::Door;
 use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
@@ -152,6 +156,7 @@ impl<N: Net> Shard<N> {
             None => return,
         }
         self.slow_down_for_owner(net, id);
+        self.slow_down_for_log(net, id, bytes.len());
         self.arm(net, id);
     }
 
@@ -222,6 +227,9 @@ impl<N: Net> Shard<N> {
         match tag {
             STOP_TIMER => return self.cut_the_rest(net),
             IDLE_TIMER => self.look_at_idle(net),
+            RETAIN_TIMER => self.retain(net),
+            LOG_TIMER => self.log_timer(net),
+            CATCH_UP_TIMER => self.more_is_kept(None),
             id => self.expire(net, id),
         }
         self.settle_down(net);
@@ -255,6 +263,11 @@ impl<N: Net> Shard<N> {
         batches.inspect(|(shard, batch)| shared.burden(*shard, batch.bytes))
     }
 
+    /// The end of a turn: what has happened in it is handed to the log.
+    pub fn turn_ended(&mut self) {
+        self.owner.flush();
+    }
+
     /// Does all that there is to do, and goes on with who waited for it.
     pub(super) fn settle_down(&mut self, net: &mut N) {
         self.work(net);
@@ -280,14 +293,26 @@ impl<N: Net> Shard<N> {
     fn hear(&mut self, net: &mut N, news: News) {
         match news {
             News::Entry { entry, except } => self.deliver_entry(net, &entry, except),
+            News::Kept { room, entries } => self.deliver_kept(net, &room, &entries),
+            News::NotKept { owner, why } => self.cut_followers(net, owner, &why),
             News::Tell { member, notice } => self.deliver_notice(net, member, &notice),
             News::Entered {
                 member,
                 room,
                 epoch,
                 last_seq,
+                durable,
+                kept_after,
                 was_there,
-            } => self.entered(net, member.0, room, (epoch, last_seq), was_there),
+            } => {
+                let place = Place {
+                    epoch,
+                    last_seq,
+                    durable,
+                    kept_after,
+                };
+                self.entered(net, member.0, room, place, was_there);
+            }
             News::NotEntered { member, why } => self.not_entered(net, member.0, &why),
             News::Acked {
                 ticket,
@@ -299,6 +324,7 @@ impl<N: Net> Shard<N> {
             News::NotTaken { guest, ticket, why } => self.not_taken(net, guest.0, ticket, &why),
             News::LetGo { guest } => self.let_go_of(net, guest.0),
             News::CaughtUp { member } => self.caught_up(net, member.0),
+            News::Settled { member } => self.settled(member.0),
             News::Rooms {
                 asker,
                 count,

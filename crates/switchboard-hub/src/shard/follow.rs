@@ -158,6 +158,9 @@ impl<N: Net> Shard<N> {
         {
             return self.refuse_follow(net, id, &refusal.to_string());
         }
+        if let Some(why) = self.why_not_kept(&follow.room).map(str::to_owned) {
+            return self.refuse_follow(net, id, &why);
+        }
         self.ask_to_enter(id, follow.room.clone(), false, Some(follow));
     }
 
@@ -170,8 +173,8 @@ impl<N: Net> Shard<N> {
         self.refuse(net, id, &asked, reason);
     }
 
-    /// Tells a follower where it begins, and what it cannot have. Nothing is kept, so that is all
-    /// that it does not know.
+    /// Tells a follower where it begins, and answers that; and, where nothing is kept, what it
+    /// cannot have, which is all that it does not know.
     pub(super) fn tell_position(
         &mut self,
         net: &mut N,
@@ -179,7 +182,7 @@ impl<N: Net> Shard<N> {
         follow: &Follow,
         epoch: u64,
         last: u64,
-    ) {
+    ) -> u64 {
         let name = follow.room.as_str().to_owned();
         let room = || name.clone();
         let is_other = follow.epoch.is_some_and(|known| known != epoch)
@@ -201,7 +204,7 @@ impl<N: Net> Shard<N> {
             epoch,
             seq: known,
         });
-        if known < last {
+        if known < last && self.journal.is_none() {
             answers.push(Answer::Gap {
                 room: room(),
                 epoch,
@@ -212,6 +215,7 @@ impl<N: Net> Shard<N> {
         for answer in answers {
             self.send_to(net, id, encode_answer(&answer));
         }
+        known
     }
 
     /// Nothing of a connection stays behind: its name and the room that it spoke in.

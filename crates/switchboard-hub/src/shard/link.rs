@@ -73,6 +73,8 @@ pub(crate) enum Command {
         member: MemberId,
         name: Arc<str>,
         is_greeted: bool,
+        /// It counts the numbers of the entries, and gets them when they are on disk.
+        counts: bool,
     },
     /// A member does something in its room, or leaves it.
     Do { room: RoomName, event: Event },
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     LetGo { room: RoomName, guest: MemberId },
     /// A member has asked something and waits for the answer: [`News::CaughtUp`], behind it.
     CatchUp { room: RoomName, member: MemberId },
+    /// A member wants to hear when all that has happened in a room is on disk, or that this may
+    /// take long: [`News::Settled`].
+    Settle { room: RoomName, member: MemberId },
     /// Somebody wants to know which rooms there are: [`News::Rooms`], of every shard.
     List { asker: MemberId },
 }
@@ -101,7 +106,8 @@ impl Command {
             | Self::Do { room, .. }
             | Self::Bring { room, .. }
             | Self::LetGo { room, .. }
-            | Self::CatchUp { room, .. } => Some(room),
+            | Self::CatchUp { room, .. }
+            | Self::Settle { room, .. } => Some(room),
             Self::List { .. } => None,
         }
     }
@@ -123,6 +129,10 @@ pub(crate) enum News {
         room: RoomName,
         epoch: u64,
         last_seq: u64,
+        /// The number of the last entry that is on disk; the last of all where there is no log.
+        durable: u64,
+        /// The entries behind this one are told as [`News::Kept`].
+        kept_after: u64,
         /// It was one already.
         was_there: bool,
     },
@@ -136,6 +146,13 @@ pub(crate) enum News {
         seq: u64,
         durable: bool,
     },
+    /// More of a room is on disk: these entries of it, in the order of their numbers.
+    Kept {
+        room: RoomName,
+        entries: Arc<[Arc<Published>]>,
+    },
+    /// Nothing more of what happens in the sender's rooms will be on disk.
+    NotKept { owner: ShardId, why: String },
     /// What was brought is not taken.
     NotTaken {
         guest: MemberId,
@@ -146,6 +163,8 @@ pub(crate) enum News {
     LetGo { guest: MemberId },
     /// All that a member has asked is answered.
     CaughtUp { member: MemberId },
+    /// The log has what has happened in a room, or does not get on.
+    Settled { member: MemberId },
     /// The rooms of one shard: how many, and the first of them by name with their members.
     Rooms {
         asker: MemberId,

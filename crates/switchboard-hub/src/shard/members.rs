@@ -16,6 +16,17 @@ use crate::limits::FINISH_TIME;
 use crate::names::NameRefusal;
 use crate::room::{Event, MemberId, Notice};
 
+/// Where a room is when somebody comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) epoch: u64,
+    pub(super) last_seq: u64,
+    /// See [`News::Entered`](super::link::News::Entered).
+    pub(super) durable: u64,
+    /// See there.
+    pub(super) kept_after: u64,
+}
+
 impl<N: Net> Shard<N> {
     /// The room that a connection is a member of.
     pub(super) fn room_of(&self, id: ConnectionId) -> Option<&RoomName> {
@@ -28,7 +39,7 @@ impl<N: Net> Shard<N> {
         net: &mut N,
         id: ConnectionId,
         room: RoomName,
-        (epoch, last_seq): (u64, u64),
+        place: Place,
         was_there: bool,
     ) {
         if self.awaited_room(id) != Some(&room) {
@@ -38,22 +49,32 @@ impl<N: Net> Shard<N> {
         let Some(Awaited::Entry { follow, .. }) = self.answered(net, id) else {
             return;
         };
+        // What is only heard of is nobody's to count with.
+        let counts = follow.is_some() && self.journal.is_some();
+        let epoch = place.epoch;
+        let (last, begins_after) = if counts {
+            (place.durable, place.kept_after)
+        } else {
+            (place.last_seq, place.last_seq)
+        };
         if !was_there {
             self.leave_room(net, id, None);
-            self.sit_down(net, id, room.clone(), (epoch, last_seq));
+            self.sit_down(net, id, room.clone(), (epoch, begins_after));
         }
-        let is_new = !was_there || follow.is_some();
-        if let Some(follow) = follow {
-            // What it was sent before stands before where it begins now.
-            self.read_no_more(net, id);
-            self.tell_position(net, id, &follow, epoch, last_seq);
-            if let Some(parcel) = self.parcel(id) {
-                parcel.session.follow();
+        let Some(follow) = follow else {
+            if !was_there {
+                self.read_on(net, id, &room, last + 1);
             }
+            return;
+        };
+        // What it was sent before stands before where it begins now.
+        self.read_no_more(net, id);
+        let known = self.tell_position(net, id, &follow, epoch, last);
+        if let Some(parcel) = self.parcel(id) {
+            parcel.session.follow();
         }
-        if is_new {
-            self.read_on(net, id, &room, last_seq + 1);
-        }
+        let from = if counts { known } else { last };
+        self.read_on(net, id, &room, from + 1);
     }
 
     /// A room does not let a connection in, which stays where it is; or goes, if that is nowhere.

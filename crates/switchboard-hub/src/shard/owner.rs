@@ -3,28 +3,43 @@
 
 use std::sync::Arc;
 
-use switchboard_wire::{RoomName, clean};
-use tracing::info;
+use switchboard_wire::{MessageId, RoomName, Topic, clean};
+use tracing::{info, warn};
 
 use super::Shared;
+use super::chronicle::{Chronicle, Loaded};
 use super::link::{Command, News, Post, Published, Ticket};
 use crate::config::Senses;
 use crate::limits::{LOGGED_TEXT_CHARS_MAX, ROOMS_LISTED_MAX};
-use crate::room::{Author, Effect, Entry, EntryKind, Event, MemberId, Room, Rooms, ShardId};
+use crate::log::LogReply;
+use crate::room::{
+    Author, Effect, Entry, EntryKind, Event, History, MemberId, Notice, Room, Rooms, ShardId,
+};
 
 /// See the module's documentation.
 pub(super) struct Owner {
     rooms: Rooms,
     senses: Senses,
     shared: Arc<Shared>,
+    /// The log, if there is one.
+    chronicle: Option<Chronicle>,
+    /// What the log has just told of a room that is not there yet.
+    found: Option<(RoomName, History)>,
 }
 
 impl Owner {
-    pub(super) const fn new(rooms: Rooms, senses: Senses, shared: Arc<Shared>) -> Self {
+    pub(super) const fn new(
+        rooms: Rooms,
+        senses: Senses,
+        shared: Arc<Shared>,
+        chronicle: Option<Chronicle>,
+    ) -> Self {
         Self {
             rooms,
             senses,
             shared,
+            chronicle,
+            found: None,
         }
     }
 
@@ -32,31 +47,128 @@ impl Owner {
         &self.rooms
     }
 
+    /// Asks the log about a room that is to be there whether somebody comes or not.
+    pub(super) fn prepare(&mut self, room: &RoomName) {
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.load(room, None);
+        }
+    }
+
+    /// Hands the log what has happened in this turn.
+    pub(super) fn flush(&mut self) {
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.flush();
+        }
+    }
+
+    /// The log has something to say.
+    pub(super) fn log_replied(&mut self, reply: LogReply, post: &mut Post) {
+        let Some(chronicle) = &mut self.chronicle else {
+            return;
+        };
+        let loaded = match reply {
+            LogReply::Room { id, room } => chronicle.loaded(id, Ok(room)),
+            LogReply::ReadFailed { id, error } => chronicle.loaded(id, Err(error)),
+            reply => return chronicle.heard(reply, post),
+        };
+        if let Some(loaded) = loaded {
+            self.loaded(loaded, post);
+        }
+    }
+
+    /// A room's history is known: what was to be done in it is done.
+    fn loaded(&mut self, loaded: Loaded, post: &mut Post) {
+        let Loaded {
+            room,
+            found,
+            waiting,
+        } = loaded;
+        let (state, ids) = match found {
+            Ok(found) => found.unzip(),
+            Err(why) => {
+                let why = format!("the room {room} cannot be read: {why}");
+                warn!("{why}");
+                for command in waiting {
+                    refuse(command, &why, post);
+                }
+                return;
+            }
+        };
+        let history = state.map_or_else(
+            || History::from((self.senses.entropy)()),
+            |state| History {
+                epoch: state.epoch,
+                last_seq: state.last_seq,
+                topic: Topic::new(&state.topic).ok(),
+            },
+        );
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.open(&room, &history, ids.unwrap_or_default());
+        }
+        self.found = Some((room.clone(), history));
+        if room == RoomName::lobby() {
+            let (senses, found) = (&self.senses, &mut self.found);
+            let lobby = self.rooms.open(&room, || history_of(senses, found));
+            if let Err(refusal) = lobby {
+                warn!("the lobby: {refusal}");
+            }
+        }
+        for command in waiting {
+            self.obey(command, post);
+        }
+        self.found = None;
+        self.close_forgotten(&room);
+    }
+
+    /// A room that is not there has no record.
+    fn close_forgotten(&mut self, room: &RoomName) {
+        if let Some(chronicle) = &mut self.chronicle
+            && self.rooms.get(room).is_none()
+        {
+            chronicle.close(room);
+        }
+    }
+
+    /// Whether a command has to wait until the log has told about its room; it is kept then.
+    fn put_off(&mut self, command: Command) -> Option<Command> {
+        let Some(chronicle) = &mut self.chronicle else {
+            return Some(command);
+        };
+        let Some(room) = command.room() else {
+            return Some(command);
+        };
+        let makes = matches!(command, Command::Enter { .. } | Command::Bring { .. });
+        let is_found = || matches!(&self.found, Some((found, _)) if found == room);
+        let is_missing = makes && self.rooms.get(room).is_none() && !is_found();
+        if is_missing || chronicle.is_loading(room) {
+            let room = room.clone();
+            chronicle.load(&room, Some(command));
+            return None;
+        }
+        Some(command)
+    }
+
     /// Does what a home wants.
     pub(super) fn obey(&mut self, command: Command, post: &mut Post) {
+        let Some(command) = self.put_off(command) else {
+            return;
+        };
         match command {
             Command::Enter {
                 room,
                 member,
                 name,
                 is_greeted,
+                counts,
             } => {
                 let event = Event::Join {
                     member,
                     name,
                     is_greeted,
                 };
-                self.enter(&room, member, event, post);
+                self.enter(&room, (member, counts), event, post);
             }
-            Command::Do { room, event } => {
-                let is_leaving = matches!(event, Event::Leave { .. });
-                let speaker = speaker_of(&event);
-                self.happen(&room, event, post);
-                self.slow_down(&room, speaker, post);
-                if is_leaving {
-                    self.rooms.forget(&room);
-                }
-            }
+            Command::Do { room, event } => self.act(&room, event, post),
             Command::Bring {
                 room,
                 guest,
@@ -64,12 +176,20 @@ impl Owner {
                 ticket,
             } => self.bring(&room, guest, event, ticket, post),
             Command::LetGo { room, guest } => {
+                match &mut self.chronicle {
+                    Some(chronicle) => chronicle.let_go(&room, guest, post),
+                    None => post.news(guest.home(), News::LetGo { guest }),
+                }
                 self.rooms.let_go(&room, guest);
-                post.news(guest.home(), News::LetGo { guest });
+                self.close_forgotten(&room);
             }
             Command::CatchUp { member, .. } => {
                 post.news(member.home(), News::CaughtUp { member });
             }
+            Command::Settle { room, member } => match &mut self.chronicle {
+                Some(chronicle) => chronicle.settle(&room, member, post),
+                None => post.news(member.home(), News::Settled { member }),
+            },
             Command::List { asker } => {
                 let rooms = self.rooms.iter().take(ROOMS_LISTED_MAX);
                 let first = rooms.map(|(name, count)| (name.clone(), count)).collect();
@@ -84,19 +204,73 @@ impl Owner {
         }
     }
 
-    fn enter(&mut self, name: &RoomName, member: MemberId, event: Event, post: &mut Post) {
+    /// A member does something, or leaves.
+    fn act(&mut self, room: &RoomName, event: Event, post: &mut Post) {
+        let asker = match &event {
+            Event::Say {
+                by: Author::Member(member),
+                ..
+            }
+            | Event::SetTopic { member, .. } => Some(*member),
+            _ => None,
+        };
+        if let (Some(member), Some(why)) = (asker, self.refusal()) {
+            let notice = Notice::NotTaken(why);
+            return post.news(member.home(), News::Tell { member, notice });
+        }
+        let speaker = speaker_of(&event);
+        let leaving = match &event {
+            Event::Leave { member, .. } => Some(*member),
+            _ => None,
+        };
+        self.happen(room, event, post);
+        self.slow_down(room, speaker, post);
+        if let Some(member) = leaving {
+            if let Some(chronicle) = &mut self.chronicle {
+                chronicle.leave(room, member);
+            }
+            self.rooms.forget(room);
+            self.close_forgotten(room);
+        }
+    }
+
+    /// Why nothing is taken, if nothing is.
+    fn refusal(&self) -> Option<String> {
+        self.chronicle.as_ref().and_then(Chronicle::refusal)
+    }
+
+    fn enter(
+        &mut self,
+        name: &RoomName,
+        (member, counts): (MemberId, bool),
+        event: Event,
+        post: &mut Post,
+    ) {
         let is_there = |room: &Room| room.name_of(member).is_some();
         let was_there = self.rooms.get(name).is_some_and(is_there);
-        if !was_there && let Err(refusal) = self.rooms.enter(name, || (self.senses.entropy)()) {
+        let chronicle = self.chronicle.as_ref();
+        if !was_there && let Some(why) = chronicle.and_then(Chronicle::refusal_to_enter) {
+            return post.news(member.home(), News::NotEntered { member, why });
+        }
+        let (senses, found) = (&self.senses, &mut self.found);
+        let history = || history_of(senses, found);
+        if !was_there && let Err(refusal) = self.rooms.enter(name, history) {
             let why = refusal.to_string();
             return post.news(member.home(), News::NotEntered { member, why });
         }
         if let Some(room) = self.rooms.get(name) {
+            let last_seq = room.last_seq();
+            let chronicle = self.chronicle.as_mut();
+            let (durable, kept_after) = chronicle.map_or((last_seq, last_seq), |chronicle| {
+                chronicle.enter(name, counts.then_some(member))
+            });
             let news = News::Entered {
                 member,
                 room: name.clone(),
                 epoch: room.epoch(),
-                last_seq: room.last_seq(),
+                last_seq,
+                durable,
+                kept_after,
                 was_there,
             };
             post.news(member.home(), news);
@@ -117,12 +291,20 @@ impl Owner {
         };
         let id = id.clone();
         if let Some(id) = &id
-            && let Some(seq) = self.rooms.taken(name, id)
+            && let Some(seq) = self.taken(name, id)
         {
             return self.acknowledge(name, seq, ticket, post);
         }
-        if let Err(refusal) = self.rooms.hold(name, guest, || (self.senses.entropy)()) {
-            let why = refusal.to_string();
+        let (senses, found) = (&self.senses, &mut self.found);
+        let history = || history_of(senses, found);
+        let held = match self.chronicle.as_ref().and_then(Chronicle::refusal) {
+            Some(why) => Err(why),
+            None => self
+                .rooms
+                .hold(name, guest, history)
+                .map_err(|no| no.to_string()),
+        };
+        if let Err(why) = held {
             let news = News::NotTaken { guest, ticket, why };
             return post.news(guest.home(), news);
         }
@@ -130,8 +312,10 @@ impl Owner {
             return;
         };
         self.slow_down(name, Some(guest), post);
-        if let Some(id) = id {
-            self.rooms.note(name, id, seq);
+        match (&mut self.chronicle, id) {
+            (Some(chronicle), _) => chronicle.brought(name, guest, seq),
+            (None, Some(id)) => self.rooms.note(name, id, seq),
+            (None, None) => {}
         }
         self.acknowledge(name, seq, ticket, post);
     }
@@ -150,10 +334,21 @@ impl Owner {
         }
     }
 
-    fn acknowledge(&self, name: &RoomName, seq: u64, ticket: Option<Ticket>, post: &mut Post) {
-        if let Some(ticket) = ticket
-            && let Some(room) = self.rooms.get(name)
-        {
+    /// Under which number something was taken already.
+    fn taken(&self, name: &RoomName, id: &MessageId) -> Option<u64> {
+        match &self.chronicle {
+            Some(chronicle) => chronicle.seq_of(name, id.as_str()),
+            None => self.rooms.taken(name, id),
+        }
+    }
+
+    fn acknowledge(&mut self, name: &RoomName, seq: u64, ticket: Option<Ticket>, post: &mut Post) {
+        let Some(ticket) = ticket else {
+            return;
+        };
+        if let Some(chronicle) = &mut self.chronicle {
+            chronicle.acknowledge(name, seq, ticket, post);
+        } else if let Some(room) = self.rooms.get(name) {
             let home = ticket.connection.home();
             let news = News::Acked {
                 ticket,
@@ -170,13 +365,17 @@ impl Owner {
     /// number of the entry, if it became one.
     fn happen(&mut self, name: &RoomName, event: Event, post: &mut Post) -> Option<u64> {
         let now_ms = (self.senses.unix_ms)();
+        let is_kept = self.rooms.is_kept(name);
         let room = self.rooms.get_mut(name)?;
         let mut seq = None;
         for effect in room.handle(now_ms, event) {
             match effect {
                 Effect::Publish { entry, except } => {
                     seq = Some(entry.seq);
-                    publish(room, entry, except, post);
+                    let entry = publish(room, entry, except, post);
+                    if let Some(chronicle) = &mut self.chronicle {
+                        chronicle.add(&entry, is_kept);
+                    }
                 }
                 Effect::Tell { member, notice } => {
                     post.news(member.home(), News::Tell { member, notice });
@@ -201,13 +400,37 @@ const fn speaker_of(event: &Event) -> Option<MemberId> {
 }
 
 /// Sends an entry to every shard where a member is.
-fn publish(room: &Room, entry: Entry, except: Option<MemberId>, post: &mut Post) {
+fn publish(room: &Room, entry: Entry, except: Option<MemberId>, post: &mut Post) -> Arc<Published> {
     log_entry(room.name(), &entry);
     let published = Published::new(room.name().clone(), room.epoch(), entry);
     let entry = Arc::new(published);
     for home in room.homes() {
         let entry = Arc::clone(&entry);
         post.news(home, News::Entry { entry, except });
+    }
+    entry
+}
+
+/// What a room that is made goes on from: what the log has just told of it, if it has.
+fn history_of(senses: &Senses, found: &mut Option<(RoomName, History)>) -> History {
+    found
+        .take()
+        .map_or_else(|| History::from((senses.entropy)()), |(_, history)| history)
+}
+
+/// A command cannot be done in a room of which nothing is known.
+fn refuse(command: Command, why: &str, post: &mut Post) {
+    let why = why.to_owned();
+    match command {
+        Command::Enter { member, .. } => {
+            post.news(member.home(), News::NotEntered { member, why });
+        }
+        Command::Bring { guest, ticket, .. } => {
+            post.news(guest.home(), News::NotTaken { guest, ticket, why });
+        }
+        Command::LetGo { guest, .. } => post.news(guest.home(), News::LetGo { guest }),
+        Command::Settle { member, .. } => post.news(member.home(), News::Settled { member }),
+        Command::Do { .. } | Command::List { .. } => {}
     }
 }
 

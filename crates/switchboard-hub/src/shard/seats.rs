@@ -2,16 +2,17 @@
 //! feed of the network's, and each reader has its place in it.
 
 use core::ops::Range;
+use std::sync::Arc;
 
 use switchboard_reactor::FeedLimits;
 use switchboard_wire::{Answer, RoomName, notice};
 use tracing::warn;
 
 use super::link::Published;
-use super::{ConnectionId, Net, Session, Shard};
+use super::{Connection, ConnectionId, Net, Session, Shard};
 use crate::door::parcel::encode_answer;
 use crate::limits::{FEED_BYTES_MAX, FEED_ENTRIES_MAX};
-use crate::room::MemberId;
+use crate::room::{MemberId, ShardId};
 
 /// Why a connection is dropped that does not take what is for it.
 pub(super) const STOPPED_READING: &str = "it stopped reading";
@@ -92,7 +93,8 @@ impl<N: Net> Shard<N> {
     }
 
     /// Delivers an entry to everybody here who reads it: once for each form in which that is. The
-    /// network writes it to each of them at the end of the turn.
+    /// network writes it to each of them at the end of the turn. Whoever counts waits until it is
+    /// on disk, if there is a log.
     pub(super) fn deliver_entry(&self, net: &mut N, entry: &Published, except: Option<MemberId>) {
         let Some(seat) = self.seats.get(&entry.room) else {
             return;
@@ -104,24 +106,68 @@ impl<N: Net> Shard<N> {
             net.append(form.feed, line, except);
         }
         // Whoever counts gets every number.
-        if let Some(form) = &seat.frames {
+        if let Some(form) = &seat.frames
+            && self.journal.is_none()
+        {
             net.append(form.feed, entry.frames(), None);
         }
     }
 
-    /// From now on a member gets the entries of its room from the number `seq` on.
-    pub(super) fn read_on(&mut self, net: &mut N, id: ConnectionId, room: &RoomName, seq: u64) {
-        let token = self.connections.get(&id).and_then(|it| it.token);
-        if let (Some(token), Some(form)) = (token, self.form_of(id, room)) {
-            let from = seq.saturating_sub(form.first);
-            if net.subscribe(token, form.feed, from).is_err() {
-                self.fell_behind(net, id, room, seq);
+    /// Delivers entries of one room that are on disk to those who waited for that.
+    pub(super) fn deliver_kept(
+        &mut self,
+        net: &mut N,
+        room: &RoomName,
+        entries: &[Arc<Published>],
+    ) {
+        if let Some(seat) = self.seats.get(room)
+            && let Some(form) = &seat.frames
+        {
+            for entry in entries {
+                net.append(form.feed, entry.frames(), None);
             }
         }
+        self.more_is_kept(Some(room));
+    }
+
+    /// Those who follow the rooms of a shard.
+    pub(super) fn followers_of(&self, owner: ShardId) -> Vec<ConnectionId> {
+        let follows = |connection: &Connection<N>| {
+            let room = connection.room.as_ref();
+            matches!(connection.session, Session::Parcel(_))
+                && room.is_some_and(|room| self.post.place.owner_of(room) == owner)
+        };
+        let connections = self.connections.iter();
+        let followers = connections.filter(|(_, connection)| follows(connection));
+        followers.map(|(id, _)| id).collect()
+    }
+
+    /// From now on a member gets the entries of its room from the number `seq` on.
+    pub(super) fn read_on(&mut self, net: &mut N, id: ConnectionId, room: &RoomName, seq: u64) {
+        if !self.can_read_on(net, id, room, seq) {
+            self.fell_behind(net, id, room, seq);
+        }
+    }
+
+    /// As [`Shard::read_on`]; false if what a room says has gone on without this entry.
+    pub(super) fn can_read_on(
+        &self,
+        net: &mut N,
+        id: ConnectionId,
+        room: &RoomName,
+        seq: u64,
+    ) -> bool {
+        let token = self.connections.get(&id).and_then(|it| it.token);
+        let (Some(token), Some(form)) = (token, self.form_of(id, room)) else {
+            return true;
+        };
+        let from = seq.checked_sub(form.first);
+        from.is_some_and(|from| net.subscribe(token, form.feed, from).is_ok())
     }
 
     /// A member gets nothing more of its room than what there is by now.
     pub(super) fn read_no_more(&mut self, net: &mut N, id: ConnectionId) {
+        self.catch_up_no_more(id);
         if let Some(connection) = self.connections.get(&id)
             && let Some(token) = connection.token
             && net.leave_feed(token).is_err()
@@ -145,8 +191,9 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// The entry `next_seq`, which a reader should get next, is not kept any more. It goes on in
-    /// the middle of what is, so that it has time to be slow again, and is told what it missed.
+    /// The entry `next_seq`, which a reader should get next, is not to be had from the feed any
+    /// more. With a log it is given what that has, at its own pace. Without one it goes on in the
+    /// middle of what there is, so that it has time to be slow again, and is told what it missed.
     pub(super) fn fell_behind(
         &mut self,
         net: &mut N,
@@ -158,6 +205,9 @@ impl<N: Net> Shard<N> {
             return;
         };
         let (range, epoch) = (net.feed_range(form.feed), seat.epoch);
+        if self.journal.is_some() {
+            return self.begin_to_catch_up(id, room, epoch, next_seq.saturating_sub(1));
+        }
         let from = form.first + range.start + (range.end - range.start) / 2;
         let missed = next_seq.min(from)..from;
         if let Some(connection) = self.connections.get(&id) {

@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::{Arrival, Batch, Guests, Shard};
 use crate::config::Door;
+use crate::log::LogReply;
 use crate::room::ShardId;
 use crate::store::Reply;
 
@@ -20,6 +21,7 @@ pub(crate) enum Message {
     Batch(Batch),
     /// Another shard has ended.
     Ended(ShardId),
+    Log(LogReply),
     Store(Reply),
     Stop,
 }
@@ -132,11 +134,17 @@ impl Handler for Served {
                 Message::Ended(shard) => self.shard.other_ended(reactor, shard),
                 Message::Store(reply) => self.shard.store_replied(reactor, reply),
                 Message::Batch(batch) => self.shard.handed_over(reactor, batch),
+                Message::Log(reply) => self.shard.log_replied(reactor, reply),
             }
         }
     }
 
+    fn drained(&mut self, _reactor: &mut Reactor, source: Token) {
+        self.shard.drained(source);
+    }
+
     fn turn_ended(&mut self, _reactor: &mut Reactor) {
+        self.shard.turn_ended();
         for (shard, batch) in self.shard.outgoing() {
             if let Some(mailbox) = self.shards.get(usize::from(shard.0)) {
                 mailbox.send(Message::Batch(batch));

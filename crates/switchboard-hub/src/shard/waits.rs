@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use switchboard_wire::{Follow, RoomName};
 
+use super::history::Wanted;
 use super::link::{Command, Found};
 use super::{ConnectionId, Net, Session, Shard};
 use crate::room::{Event, MemberId, ShardId};
@@ -43,6 +44,8 @@ pub(super) enum Awaited {
         address: Arc<str>,
         text: String,
     },
+    /// To know what the log has: what to ask, as soon as all that was said before is there.
+    Log { wanted: Option<Wanted> },
     /// To know whether what it told another has arrived.
     Hearing { to: Arc<str>, text: String },
 }
@@ -64,6 +67,8 @@ pub(super) enum Stop {
     Store = 2,
     /// A shard has to catch up with what it says.
     Shard = 4,
+    /// The log has to catch up with what was said.
+    Log = 8,
 }
 
 impl<N: Net> Shard<N> {
@@ -245,6 +250,7 @@ impl<N: Net> Shard<N> {
             member: MemberId(id),
             name: connection.name.clone(),
             is_greeted,
+            counts: follow.is_some(),
         };
         self.post.command(command);
         self.await_answer(id, Awaited::Entry { room, follow });

@@ -9,6 +9,7 @@
     reason = "helpers of tests are tests too, which Clippy does not see"
 )]
 
+mod kept;
 mod log;
 mod names;
 mod net;

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use berkeley::{Addr, Result};
 use bytes::Bytes;
+use switchboard_hub::log::LogReply;
 use switchboard_hub::room::{Room, ShardId};
-use switchboard_hub::shard::{Arrival, Batch, Guests, Net, Place, Shard, ShardConfig, Shared};
+use switchboard_hub::shard::{
+    Arrival, Batch, Guests, Net, Place, Shard, ShardConfig, Shared, SharedJournal,
+};
 use switchboard_hub::{Door, Limits, Senses};
 use switchboard_reactor::{Behind, FeedLimits, SendError};
 use switchboard_wire::strftime::Moment;
@@ -280,6 +283,14 @@ impl World {
     }
 
     pub(crate) fn with_shards(shards: u16, limits: &Limits) -> Self {
+        Self::with_journal(shards, limits, None)
+    }
+
+    pub(crate) fn with_journal(
+        shards: u16,
+        limits: &Limits,
+        journal: Option<SharedJournal>,
+    ) -> Self {
         let epoch = AtomicU64::new(0);
         let senses = Senses {
             clock: Arc::new(moment),
@@ -295,6 +306,7 @@ impl World {
                 shared: Arc::clone(&shared),
                 kept_rooms: vec![RoomName::new("kept").unwrap()],
                 store: None,
+                journal: journal.clone(),
             });
             shard.add_door(CHAT, Door::Chat, 8000, None);
             shard.add_door(PARCELS, Door::Parcels, 8001, None);
@@ -373,6 +385,25 @@ impl World {
         let part = &mut self.parts[usize::from(to)];
         part.shard.handed_over(&mut part.net, batch);
         true
+    }
+
+    /// The turn ends, and what happened in it goes to the log.
+    pub(crate) fn end_turn(&mut self) {
+        for part in &mut self.parts {
+            part.shard.turn_ended();
+        }
+    }
+
+    /// The log answers the first shard.
+    pub(crate) fn log_says(&mut self, reply: LogReply) {
+        let part = &mut self.parts[0];
+        part.shard.log_replied(&mut part.net, reply);
+        self.hand_over();
+    }
+
+    /// Somebody has taken all that was sent.
+    pub(crate) fn drained(&mut self, who: u32) {
+        self.home(who).shard.drained(who);
     }
 
     /// Somebody comes, whose address is `10.0.0.1:N` for the N-th.

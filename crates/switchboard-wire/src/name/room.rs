@@ -49,6 +49,13 @@ impl RoomName {
     }
 }
 
+impl From<&RoomName> for Arc<str> {
+    /// The name as shared text; nothing is copied.
+    fn from(name: &RoomName) -> Self {
+        Self::clone(&name.0)
+    }
+}
+
 impl AsRef<str> for RoomName {
     fn as_ref(&self) -> &str {
         &self.0

@@ -11,7 +11,7 @@ use berkeley::{Endpoint, Errno, Transport};
 use clap::builder::RangedU64ValueParser;
 use switchboard_hub::limits::SHARDS_MAX;
 use switchboard_hub::store::StoreError;
-use switchboard_hub::{Config, Door, Hub, HubError, Limits, Senses};
+use switchboard_hub::{Config, Door, Hub, HubError, Keep, Limits, Senses};
 use switchboard_wire::RoomName;
 use tracing::{Level, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -36,7 +36,8 @@ const LOG_LINES_MAX: usize = 32 * 1024;
   switchboard serve --chat :8000 --parcels :8001     for everybody who can reach this machine
   switchboard serve --data /srv/hub --time off       data elsewhere, no time door
   switchboard serve --unix /run/hub.sock             parcels by a Unix socket too
-  switchboard serve --keep-room kitchen              its topic and numbers outlive its members
+  switchboard serve --keep-days 30                   forget what was said after a month
+  switchboard serve --log off --keep-room kitchen    keep nothing, but the room while it runs
 
   nc 127.0.0.1 8000                                  join the chat with nothing but netcat")]
 pub(crate) struct Args {
@@ -71,6 +72,18 @@ pub(crate) struct Args {
     /// A room that is not forgotten when the last member has gone, as others are; may be repeated
     #[arg(long = "keep-room", value_name = "ROOM", value_parser = super::room)]
     keep_rooms: Vec<RoomName>,
+
+    /// Whether what is said is kept: in `log.sqlite` in the data folder
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = ["on", "off"])]
+    log: String,
+
+    /// Keep what was said for so many days; for ever otherwise
+    #[arg(long, value_name = "N", value_parser = count)]
+    keep_days: Option<u32>,
+
+    /// Keep so many bytes of what was said in each room, or a little more; all otherwise
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    keep_bytes: Option<u64>,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -222,6 +235,16 @@ impl Args {
         Ok(doors)
     }
 
+    /// What is kept of what was said.
+    fn keep(&self) -> Option<Keep> {
+        const DAY: u64 = 24 * 60 * 60;
+        let age = |days| Duration::from_secs(u64::from(days) * DAY);
+        (self.log == "on").then(|| Keep {
+            age: self.keep_days.map(age),
+            bytes: self.keep_bytes,
+        })
+    }
+
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let doors = self.doors()?;
@@ -242,6 +265,7 @@ impl Args {
             backend: self.mux,
             shards: self.shards,
             limits: self.limits.limits(),
+            log: self.keep(),
             kept_rooms: self.keep_rooms,
             senses: Senses {
                 clock: Arc::new(clock::now),
@@ -285,6 +309,7 @@ fn with_hint(error: HubError) -> anyhow::Error {
         HubError::Store(StoreError::InUse { .. }) => {
             "stop that hub, or choose another folder by --data".to_owned()
         }
+        HubError::Log(error) => error.hint().to_owned(),
         _ => String::new(),
     };
     terminal::with_hint(error, &hint)

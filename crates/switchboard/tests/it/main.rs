@@ -15,6 +15,7 @@ mod chat;
 mod chat_client;
 mod connect;
 mod crowd;
+mod durable;
 mod fallback;
 mod help;
 mod hostile;

@@ -92,7 +92,7 @@ fn the_clients_of_the_tutorials_hear_what_they_always_heard() {
 
 #[test]
 fn a_python_program_that_asks_is_answered_and_its_message_is_taken_once() {
-    let hub = hub(&[]);
+    let hub = hub(&["--log", "off"]);
     let mut member = hub.join();
     member.say("/join builds");
     member.notice(&["you are now in builds"]);
@@ -124,7 +124,7 @@ fn a_python_program_that_asks_is_answered_and_its_message_is_taken_once() {
 
 #[test]
 fn a_python_program_follows_a_room_and_comes_back() {
-    let hub = hub(&["--keep-room", "kitchen"]);
+    let hub = hub(&["--keep-room", "kitchen", "--log", "off"]);
     let follower = asks(&hub, &["follow", "kitchen"]);
     follower
         .out

@@ -1,5 +1,6 @@
 //! What goes wrong around the hub: F1, F11, F14, F15, F18 and F19 of the list in CONTRIBUTING.md.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -189,13 +190,17 @@ fn f14_byte_by_byte_the_conversation_is_the_same() {
         (client, own)
     });
     assert!(direct[0].contains("you are now alice") && direct[1].contains("\"ack\""));
-    assert_eq!(direct, dribbled);
+    assert_eq!(direct[0], dribbled[0]);
+    // What is refused need not wait for what is on its way to the disk.
+    let answers = |all: &str| -> BTreeSet<String> { all.lines().map(str::to_owned).collect() };
+    assert_eq!(answers(&direct[1]), answers(&dribbled[1]));
 }
 
 #[test]
 fn f15_who_never_reads_is_cut_off_and_costs_nobody_else_anything() {
     let idle = amount(5, 50);
-    let hub = hub(&["--outbox-time", "1"]);
+    // What waits for the log has a limit of its own.
+    let hub = hub(&["--outbox-time", "1", "--log", "off"]);
     let (mut talker, mut reader) = (hub.join(), hub.join());
     let deaf: Vec<Member> = (0..idle).map(|_| hub.join()).collect();
     let before = hub.memory_bytes();

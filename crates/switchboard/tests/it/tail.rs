@@ -224,8 +224,8 @@ fn a_program_runs_for_each_entry_one_at_a_time_in_order() {
         echo "begin $3"; read go < "$DIR/gate"; echo "end $3"; exit $go"#;
     let script = script.replace("$DIR", folder.path().to_str().unwrap());
     let place = hub.parcels().to_string();
-    let tail = ours(&["tail", &place, "--exec", &script]);
     let mut alice = alice(&hub);
+    let tail = ours(&["tail", &place, "--exec", &script]);
     alice.notice(&["joined"]);
     // Far more than fits into what is read at once, or into a variable.
     let long = format!("long {}", "x".repeat(60_000));
@@ -274,8 +274,8 @@ fn a_slow_program_loses_nothing_though_the_hub_is_killed_meanwhile() {
         test "$SWITCHBOARD_KIND" != text || echo "did $SWITCHBOARD_TEXT""#,
         gate.display()
     );
-    let tail = ours(&["tail", &place, "--exec", &script]);
     let mut first = alice(&hub);
+    let tail = ours(&["tail", &place, "--exec", &script]);
     first.notice(&["joined"]);
     first.say("wait for it");
     tail.out.wait_for("waits\n");
