@@ -5,7 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use serde_json::json;
 
 use crate::PATIENCE;
@@ -80,7 +80,8 @@ pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream> 
     } else {
         AddressFamily::INET6
     };
-    let fd = socket(family, SocketType::STREAM, None)?;
+    // Not for the programs that tests start meanwhile, which would keep it open.
+    let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     bind(&fd, &SocketAddr::new(from, 0))?;
     connect(&fd, &address)?;
     Ok(fd.into())
