@@ -40,6 +40,8 @@ cargo xtask valgrind        those of berkeley by memcheck; `valgrind quick`: a p
 cargo xtask miri            those that make no system calls by Miri
 cargo xtask bench WORDS...  `switchboard bench` in release, beside bare epoll, tokio and mio
 cargo xtask bench --docs    measures everything and rewrites the documents: a quarter of an hour
+cargo xtask sim WORDS...    worlds that are made up: `--seeds N [--from SEED]`, or `--seed SEED` alone
+                            for what happens in one
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 
 fn main() -> ExitCode {
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["bench", "--docs"] => bench::docs(false),
         ["bench", "--docs", "--quick"] => bench::docs(true),
         ["bench", words @ ..] => bench::run(words),
+        ["sim", words @ ..] => simulate(words),
         ["prepare"] => prepare::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -198,6 +201,12 @@ fn bench_calls() -> Result<()> {
     }
     let words = ["run", "--release", "-p", "berkeley", "--example", "cost"];
     cargo(&words, &[])
+}
+
+/// Lives through worlds that are made up, as fast as that goes.
+fn simulate(words: &[&str]) -> Result<()> {
+    let run = ["run", "--quiet", "--release", "-p", "switchboard-sim", "--"];
+    cargo(&[&run, words].concat(), &[])
 }
 
 /// Whether this toolchain has `cargo fmt` or `cargo clippy`; a minimal one has neither.

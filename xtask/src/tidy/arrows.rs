@@ -14,6 +14,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         "switchboard-client",
         &["berkeley", "switchboard-reactor", "switchboard-wire"],
     ),
+    (
+        "switchboard-sim",
+        &[
+            "berkeley",
+            "switchboard-hub",
+            "switchboard-reactor",
+            "switchboard-wire",
+        ],
+    ),
     ("switchboard-bench", &["berkeley"]),
     (
         "switchboard",

@@ -75,6 +75,12 @@ impl Shared {
             .is_some_and(|load| load.is_full.load(Ordering::SeqCst))
     }
 
+    /// How many names are taken.
+    #[must_use]
+    pub fn names_taken(&self) -> usize {
+        self.names().len()
+    }
+
     pub(super) fn names(&self) -> MutexGuard<'_, Names> {
         // A thread that panicked with the names in hand has at most forgotten to free one.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)

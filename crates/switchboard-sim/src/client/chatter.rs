@@ -1,0 +1,304 @@
+//! Somebody at the line door.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Action, Phase, Scene};
+use crate::net::LinkId;
+use crate::truth::{Said, Stay, Truth};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Chatter {
+    /// What it is called, by what it was told.
+    name: String,
+    /// What it was called on this connection, ever.
+    names: BTreeSet<String>,
+    /// The rooms that it asked for and is not in yet.
+    wanted: VecDeque<String>,
+    line: Vec<u8>,
+    stay: Option<Stay>,
+    /// Commands that are to be answered, and answers.
+    asked: u64,
+    answered: u64,
+    /// What was not taken just now.
+    refused: u64,
+    /// Its own texts on this connection.
+    said: Vec<u64>,
+    is_leaving: bool,
+    has_asked_last: bool,
+}
+
+impl Chatter {
+    pub(super) fn connected(&mut self, scene: &mut Scene<'_>, label: &str) {
+        *self = Self {
+            name: label.to_owned(),
+            names: BTreeSet::from([label.to_owned()]),
+            ..Self::default()
+        };
+        self.begin_stay(scene, "lobby");
+        if scene.random.chance(700) {
+            let nick = format!("n{}", scene.link);
+            self.take_name(scene, &nick);
+        }
+    }
+
+    fn begin_stay(&mut self, scene: &Scene<'_>, room: &str) {
+        self.stay = Some(Stay {
+            link: scene.link,
+            run: scene.run,
+            room: room.to_owned(),
+            name: self.name.clone(),
+            names: BTreeSet::new(),
+            lines: Vec::new(),
+            missed: Vec::new(),
+            is_whole: false,
+        });
+    }
+
+    fn take_name(&mut self, scene: &mut Scene<'_>, nick: &str) {
+        // It may be told something under its name before it knows that it has it.
+        self.names.insert(nick.to_owned());
+        self.command(scene, &format!("/nick {nick}"));
+    }
+
+    fn command(&mut self, scene: &mut Scene<'_>, line: &str) {
+        self.asked += 1;
+        scene.send(format!("{line}\n"));
+    }
+
+    pub(super) fn received(&mut self, scene: &mut Scene<'_>, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let whole = piece.strip_suffix(b"\n");
+            self.line.extend_from_slice(whole.unwrap_or(piece));
+            if whole.is_some() {
+                let line = std::mem::take(&mut self.line);
+                match String::from_utf8(line) {
+                    Ok(line) => self.hear(scene, &line),
+                    Err(_) => scene.truth.fail("a line is not UTF-8"),
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, scene: &mut Scene<'_>, line: &str) {
+        let Some(notice) = line.strip_prefix("* ") else {
+            return self.see(scene, line);
+        };
+        if let Some((_, secret)) = notice.split_once(" tells you: ") {
+            return scene.truth.hear_secret(scene.link, &self.names, secret);
+        }
+        if let Some(slow) = notice.strip_prefix("you were slow: ") {
+            return self.miss(scene, slow);
+        }
+        if is_event(notice) {
+            return self.see(scene, line);
+        }
+        if notice.contains("nothing can be kept just now") {
+            // Which one it was, a text or a topic, is not told.
+            self.said.clear();
+            self.refused += 1;
+            return scene.truth.count("lines refused");
+        }
+        self.answered += 1;
+        if self.answered > self.asked && !is_last_word(notice) {
+            let link = scene.link;
+            scene.truth.fail(format!(
+                "link {link} is answered what it did not ask: {line:?}"
+            ));
+        }
+        if let Some(place) = notice.strip_prefix("you are now in ") {
+            let room = place.split(',').next().unwrap_or_default().to_owned();
+            while let Some(wanted) = self.wanted.pop_front()
+                && wanted != room
+            {}
+            self.end_stay(scene.truth);
+            self.begin_stay(scene, &room);
+            scene.truth.count("moves");
+        } else if let Some(name) = notice.strip_prefix("you are now ") {
+            self.name = name.to_owned();
+            scene.truth.count("names");
+        }
+    }
+
+    /// It was too slow to see everything.
+    fn miss(&mut self, scene: &mut Scene<'_>, what: &str) {
+        scene.truth.count("lines missed");
+        let count = what.strip_suffix(" messages did not reach you");
+        if let (Some(count), Some(stay)) = (count.and_then(|it| it.parse().ok()), &mut self.stay) {
+            stay.missed.push((stay.lines.len(), count));
+        }
+    }
+
+    /// Something that happened in the room.
+    fn see(&mut self, scene: &mut Scene<'_>, line: &str) {
+        scene.truth.count("lines seen");
+        match &mut self.stay {
+            Some(stay) => stay.lines.push(line.to_owned()),
+            // What is seen on the way out is not counted.
+            None if scene.phase == Phase::Leaving => {}
+            None => scene.truth.fail(format!("a line for nobody: {line:?}")),
+        }
+    }
+
+    fn end_stay(&mut self, truth: &mut Truth) {
+        if let Some(mut stay) = self.stay.take() {
+            stay.names.clone_from(&self.names);
+            truth.stays.push(stay);
+        }
+    }
+
+    pub(super) fn ended(&mut self, scene: &mut Scene<'_>, _: bool) {
+        // A line that was torn by the end of the connection is not one.
+        self.line.clear();
+        self.end_stay(scene.truth);
+    }
+
+    pub(super) fn think(&mut self, scene: &mut Scene<'_>) {
+        if self.is_leaving {
+            return;
+        }
+        match scene.phase {
+            Phase::Leaving => {
+                self.is_leaving = true;
+                if scene.random.chance(500) {
+                    scene.send("/quit\n");
+                } else {
+                    scene.do_it(Action::Shutdown);
+                }
+            }
+            Phase::Healing => {
+                if !self.has_asked_last {
+                    self.has_asked_last = true;
+                    self.command(scene, "/who");
+                }
+            }
+            Phase::Faulty => {
+                if !scene.misbehave() {
+                    self.act(scene);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, scene: &mut Scene<'_>) {
+        if scene.random.chance(scene.plan.leave) {
+            self.is_leaving = true;
+            scene.send("/quit\n");
+            return;
+        }
+        if scene.random.chance(scene.plan.garbage) {
+            return self.garbage(scene);
+        }
+        match scene.random.below(20) {
+            0 | 1 => {
+                let room = (*scene.random.pick(&scene.plan.rooms)).to_owned();
+                self.command(scene, &format!("/join {room}"));
+                self.wanted.push_back(room);
+            }
+            2 => self.command(scene, "/who"),
+            3 => self.command(scene, "/rooms"),
+            4 => self.command(scene, "/topic"),
+            5 => {
+                let topic = format!("/topic about {}", scene.random.below(3));
+                self.command(scene, &topic);
+            }
+            6 => {
+                let nick = match scene.random.below(3) {
+                    0 => format!("m{}", scene.link),
+                    1 => format!("shared{}", scene.random.below(2)),
+                    _ => format!("n{}", scene.link),
+                };
+                self.take_name(scene, &nick);
+            }
+            7 => {
+                let link = scene.random.range(1, scene.link + 1);
+                let to = match scene.random.below(3) {
+                    0 => "shared0".to_owned(),
+                    _ => format!("n{link}"),
+                };
+                let (_, secret) = scene.truth.tell(&to);
+                self.command(scene, &format!("/msg {to} {secret}"));
+            }
+            8 => {
+                for _ in 0..scene.random.range(2, 8) {
+                    self.say(scene);
+                }
+            }
+            _ => self.say(scene),
+        }
+    }
+
+    fn say(&mut self, scene: &mut Scene<'_>) {
+        let here = self.stay.as_ref().map(|stay| stay.room.clone());
+        let said = Said {
+            link: scene.link,
+            rooms: here
+                .into_iter()
+                .chain(self.wanted.iter().cloned())
+                .collect(),
+            id: None,
+            is_repeated: false,
+            must_appear: false,
+        };
+        let bytes = scene.random.spread(scene.plan.text_bytes);
+        let (serial, text) = scene.truth.say(said, bytes);
+        self.said.push(serial);
+        scene.truth.count("lines said");
+        scene.send(format!("{text}\n"));
+    }
+
+    fn garbage(&mut self, scene: &mut Scene<'_>) {
+        match scene.random.below(3) {
+            0 => {
+                self.asked += 1;
+                scene.send(b"\xff\xfe\x00 what\n".to_vec());
+            }
+            1 => self.command(scene, "/nothing of that kind"),
+            _ => scene.send("\r\n \n\n".to_owned()),
+        }
+    }
+
+    pub(super) fn unsettled(&mut self, truth: &mut Truth, link: Option<LinkId>) -> Option<String> {
+        if link.is_none() {
+            return Some("it is not connected".to_owned());
+        }
+        if self.asked > self.answered + self.refused {
+            let (asked, answered) = (self.asked, self.answered);
+            return Some(format!(
+                "it asked {asked} times and was answered {answered}"
+            ));
+        }
+        for serial in &self.said {
+            if let Some(said) = truth.said.get_mut(serial) {
+                said.must_appear = true;
+            }
+        }
+        if let Some(stay) = &mut self.stay {
+            stay.is_whole = true;
+        }
+        self.end_stay(truth);
+        None
+    }
+}
+
+/// What the hub says unasked before it ends a connection.
+fn is_last_word(notice: &str) -> bool {
+    let words = [
+        "the hub is ",
+        "you are put out",
+        "too many connections",
+        "there are ",
+        "the room ",
+    ];
+    words.iter().any(|word| notice.starts_with(word))
+}
+
+/// Whether a notice tells what happened in the room, and not what the member asked.
+fn is_event(notice: &str) -> bool {
+    let Some((_, what)) = notice.split_once(' ') else {
+        return false;
+    };
+    let whole = ["joined", "left", "took the topic away"];
+    let begin = ["left: ", "is now ", "set the topic: ", "sent the file "];
+    whole.contains(&what) || begin.iter().any(|word| what.starts_with(word))
+}

@@ -1,0 +1,3 @@
+//! Many worlds, and some that are defective on purpose.
+
+mod worlds;
