@@ -430,6 +430,7 @@ fn refuse(command: Command, why: &str, post: &mut Post) {
         }
         Command::LetGo { guest, .. } => post.news(guest.home(), News::LetGo { guest }),
         Command::Settle { member, .. } => post.news(member.home(), News::Settled { member }),
+        Command::CatchUp { member, .. } => post.news(member.home(), News::CaughtUp { member }),
         Command::Do { .. } | Command::List { .. } => {}
     }
 }
