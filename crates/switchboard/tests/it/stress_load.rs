@@ -392,7 +392,9 @@ fn fan_outs(folder: &Path, members: u64, rounds: u64) -> u64 {
     let data = TempDir::new().unwrap();
     let data = data.path().to_str().unwrap();
     let doors = ["--chat", "127.0.0.1:0", "--parcels", "off", "--time", "off"];
-    let own = ["serve", "--quiet", "--mux", "epoll", "--data", data];
+    let own = [
+        "serve", "--quiet", "--mux", "epoll", "--log", "off", "--data", data,
+    ];
     instructions(folder, &[&own[..], &doors].concat(), |program| {
         let line = program.out.wait_line_for(LIMIT, &["chat", "tcp://"]);
         let (_, door) = line.split_once("tcp://").unwrap();
