@@ -40,7 +40,7 @@ cargo xtask valgrind        those of berkeley by memcheck; `valgrind quick`: a p
 cargo xtask miri            those that make no system calls by Miri
 cargo xtask bench WORDS...  `switchboard bench` in release, beside bare epoll, tokio and mio
 cargo xtask bench --docs    measures everything and rewrites the documents: a quarter of an hour
-cargo xtask sim WORDS...    worlds that are made up: `--seeds N [--from SEED]`, or `--seed SEED` alone
+cargo xtask sim WORDS...    worlds that are made up: `--seeds N [--from SEED]` or `--seed SEED`
                             for what happens in one
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 

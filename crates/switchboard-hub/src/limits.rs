@@ -151,8 +151,8 @@ pub const LIGHT_SENDER_BYTES_MAX: usize = 64 * 1024;
 /// How often a shard looks whether the log has caught up, while it reads nothing from who sends.
 pub const LOG_LOOK: Duration = Duration::from_millis(5);
 
-/// How often a shard looks whether there is more on disk for a reader that is behind its room, where
-/// nobody is told of it.
+/// How often a shard looks whether there is more on disk for a reader that is behind its room,
+/// where nobody is told of it.
 pub const CATCH_UP_LOOK: Duration = Duration::from_millis(50);
 
 /// How often the log is told the time, to forget what is too old.

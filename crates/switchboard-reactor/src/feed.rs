@@ -18,8 +18,8 @@ use crate::token_map::TokenMap;
 /// Memory that a feed begins with, and that it goes back to.
 pub const FEED_BYTES_MIN: usize = 4 * 1024;
 
-/// Memory up to which a feed grows whoever has read what; beyond that it grows only for readers that
-/// have not got what is in it.
+/// Memory up to which a feed grows whoever has read what; beyond that it grows only for readers
+/// that have not got what is in it.
 pub const FEED_BYTES_KEPT: usize = 256 * 1024;
 
 /// Bytes that one reader gets of its feed in one turn at most; the rest follows in the next one. An
@@ -362,8 +362,8 @@ impl Feeds {
         Some(reader.next())
     }
 
-    /// Ends that too, with what there still is for the connection; `None` if a part of that has left
-    /// already.
+    /// Ends that too, with what there still is for the connection; `None` if a part of that has
+    /// left already.
     pub(crate) fn take_out(&mut self, token: Token) -> Option<Bytes> {
         let (id, ring, reader) = self.reader_mut(token)?;
         let (reader, range) = (*reader, ring.range());

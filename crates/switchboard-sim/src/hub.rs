@@ -155,7 +155,10 @@ impl Hub {
         let feeds: usize = self.units.iter().map(|unit| unit.net.feeds()).sum();
         let is_empty = names == 0 && connections == 0 && rooms == 1 && feeds == 0;
         (!is_empty).then(|| {
-            format!("everybody left, and there are {connections} connections, {names} names, {rooms} rooms, {feeds} feeds")
+            format!(
+                "everybody left, and there are {connections} connections, {names} names, \
+                 {rooms} rooms, {feeds} feeds"
+            )
         })
     }
 }

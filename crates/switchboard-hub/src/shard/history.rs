@@ -73,14 +73,14 @@ enum Step {
 
 impl<N: Net> Shard<N> {
     /// What the hub does from time to time begins. One shard is enough.
-    pub fn begin_upkeep(&mut self, net: &mut N) {
+    pub fn begin_upkeep(&self, net: &mut N) {
         if self.journal.is_some() {
             self.retain(net);
         }
     }
 
     /// Has the log forget what is too old.
-    pub(super) fn retain(&mut self, net: &mut N) {
+    pub(super) fn retain(&self, net: &mut N) {
         let now_ms = i64::try_from((self.senses.unix_ms)()).unwrap_or(i64::MAX);
         self.ask_log(LogRequest::Retain { now_ms });
         net.set_timer(net.now() + RETAIN_EVERY, RETAIN_TIMER);
@@ -129,10 +129,8 @@ impl<N: Net> Shard<N> {
 
     fn not_read(&mut self, net: &mut N, id: u64, error: &LogError) {
         match self.reads.asked.remove(&id) {
-            Some(Read::Page(follower)) => {
-                if self.is_caught_up_by(follower, id) {
-                    self.break_off(net, follower, &format!("its room cannot be read: {error}"));
-                }
+            Some(Read::Page(follower)) if self.is_caught_up_by(follower, id) => {
+                self.break_off(net, follower, &format!("its room cannot be read: {error}"));
             }
             // All that has ever happened there is too old, or was not logged.
             Some(Read::Shown(member)) if matches!(error, LogError::NoRoom { .. }) => {
