@@ -129,8 +129,13 @@ impl<N: Net> Shard<N> {
 
     fn not_read(&mut self, net: &mut N, id: u64, error: &LogError) {
         match self.reads.asked.remove(&id) {
-            Some(Read::Page(follower)) if self.is_caught_up_by(follower, id) => {
-                self.break_off(net, follower, &format!("its room cannot be read: {error}"));
+            Some(Read::Page(reader)) if self.is_caught_up_by(reader, id) => {
+                self.reads.catching_up.remove(&reader);
+                let why = format!("its room cannot be read: {error}");
+                match self.parcel(reader) {
+                    Some(_) => self.break_off(net, reader, &why),
+                    None => self.put_out(net, reader, &why),
+                }
             }
             // All that has ever happened there is too old, or was not logged.
             Some(Read::Shown(member)) if matches!(error, LogError::NoRoom { .. }) => {
