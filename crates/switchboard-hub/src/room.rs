@@ -37,6 +37,8 @@ pub struct Room {
     last_seq: u64,
     topic: Option<Topic>,
     members: BTreeMap<MemberId, Arc<str>>,
+    /// How many of them are connected to which shard.
+    homes: Vec<(ShardId, usize)>,
     /// Connections that are no members and speak here.
     guests: BTreeSet<MemberId>,
 }
@@ -58,6 +60,7 @@ impl Room {
             last_seq,
             topic,
             members: BTreeMap::new(),
+            homes: Vec::new(),
             guests: BTreeSet::new(),
         }
     }
@@ -93,11 +96,7 @@ impl Room {
 
     /// The shards that members are connected to, each once.
     pub fn homes(&self) -> impl Iterator<Item = ShardId> + '_ {
-        let first = self.members.keys().next().copied().map(MemberId::home);
-        core::iter::successors(first, |home| {
-            let next = MemberId::new(ShardId(home.0.checked_add(1)?), 0);
-            self.members.range(next..).next().map(|(id, _)| id.home())
-        })
+        self.homes.iter().map(|(home, _)| *home)
     }
 
     /// How many members there are.
@@ -121,24 +120,28 @@ impl Room {
     /// Takes an event, at `now_ms` (milliseconds since 1970-01-01 UTC), and says what follows from
     /// it. Events of a member that is not here are ignored: it has left in the meantime.
     pub fn handle(&mut self, now_ms: u64, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.handle_into(now_ms, event, &mut effects);
+        effects
+    }
+
+    /// The same behind what is in `effects`, whose room it uses.
+    pub fn handle_into(&mut self, now_ms: u64, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Join {
                 member,
                 name,
                 is_greeted,
-            } => self.join(now_ms, member, name, is_greeted),
-            Event::Leave { member, reason } => self.leave(now_ms, member, reason),
+            } => self.join(now_ms, (member, name), is_greeted, effects),
+            Event::Leave { member, reason } => self.leave(now_ms, member, reason, effects),
             Event::Say {
                 by,
                 text,
                 reply_to,
                 id,
             } => {
-                let mut effects = self.publish(now_ms, by, EntryKind::Text(text));
-                if let Some(Effect::Publish { entry, .. }) = effects.first_mut() {
-                    (entry.reply_to, entry.id) = (reply_to, id);
-                }
-                effects
+                let said = self.publish(now_ms, by, EntryKind::Text(text));
+                effects.extend(said.map(|effect| effect.about(reply_to, id)));
             }
             Event::File {
                 by,
@@ -147,31 +150,40 @@ impl Room {
                 reply_to,
                 id,
             } => {
-                let mut effects = self.publish(now_ms, by, EntryKind::File { name, bytes });
-                if let Some(Effect::Publish { entry, .. }) = effects.first_mut() {
-                    (entry.reply_to, entry.id) = (reply_to, id);
-                }
-                effects
+                let sent = self.publish(now_ms, by, EntryKind::File { name, bytes });
+                effects.extend(sent.map(|effect| effect.about(reply_to, id)));
             }
-            Event::Rename { member, name } => self.rename(now_ms, member, name),
-            Event::Who { member } => self.who(member),
-            Event::Topic { member } => self.tell(member, Notice::TopicIs(self.topic.clone())),
-            Event::SetTopic { member, topic } => self.set_topic(now_ms, member, topic),
+            Event::Rename { member, name } => effects.extend(self.rename(now_ms, member, name)),
+            Event::Who { member } => effects.extend(self.who(member)),
+            Event::Topic { member } => {
+                effects.extend(self.tell(member, Notice::TopicIs(self.topic.clone())));
+            }
+            Event::SetTopic { member, topic } => self.set_topic(now_ms, member, topic, effects),
         }
     }
 
     fn join(
         &mut self,
         now_ms: u64,
-        member: MemberId,
-        name: Arc<str>,
+        (member, name): (MemberId, Arc<str>),
         is_greeted: bool,
-    ) -> Vec<Effect> {
+        effects: &mut Vec<Effect>,
+    ) {
         if self.members.contains_key(&member) {
-            return Vec::new();
+            return;
         }
         self.members.insert(member, name);
-        let mut effects = self.publish(now_ms, Author::Member(member), EntryKind::Joined);
+        let home = member.home();
+        match self.homes.binary_search_by_key(&home, |(home, _)| *home) {
+            Ok(at) => self
+                .homes
+                .iter_mut()
+                .skip(at)
+                .take(1)
+                .for_each(|it| it.1 += 1),
+            Err(at) => self.homes.insert(at, (home, 1)),
+        }
+        effects.extend(self.publish(now_ms, Author::Member(member), EntryKind::Joined));
         if is_greeted {
             let notice = Notice::Entered {
                 room: self.name.clone(),
@@ -180,75 +192,80 @@ impl Room {
             };
             effects.push(Effect::Tell { member, notice });
         }
-        effects
     }
 
-    fn leave(&mut self, now_ms: u64, member: MemberId, reason: Option<String>) -> Vec<Effect> {
+    fn leave(
+        &mut self,
+        now_ms: u64,
+        member: MemberId,
+        reason: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(name) = self.members.remove(&member) else {
-            return Vec::new();
+            return;
         };
+        let home = member.home();
+        if let Some(count) = self.homes.iter_mut().find(|(it, _)| *it == home) {
+            count.1 -= 1;
+        }
+        self.homes.retain(|(_, count)| *count > 0);
         let entry = self.entry(now_ms, name, EntryKind::Left { reason });
-        vec![Effect::Publish {
+        effects.push(Effect::Publish {
             entry,
             except: None,
-        }]
+        });
     }
 
-    fn rename(&mut self, now_ms: u64, member: MemberId, name: Arc<str>) -> Vec<Effect> {
-        let Some(shown) = self.members.get_mut(&member) else {
-            return Vec::new();
-        };
+    fn rename(&mut self, now_ms: u64, member: MemberId, name: Arc<str>) -> Option<Effect> {
+        let shown = self.members.get_mut(&member)?;
         if *shown == name {
-            return Vec::new();
+            return None;
         }
         let before = core::mem::replace(shown, name.clone());
         let entry = self.entry(now_ms, before, EntryKind::Renamed { name });
-        vec![Effect::Publish {
-            entry,
-            except: Some(member),
-        }]
+        let except = Some(member);
+        Some(Effect::Publish { entry, except })
     }
 
-    fn who(&self, member: MemberId) -> Vec<Effect> {
+    fn who(&self, member: MemberId) -> Option<Effect> {
         let first = self.members.values().take(WHO_NAMES_MAX);
         let first = first.map(|name| name.to_string()).collect();
         let count = self.members.len();
         self.tell(member, Notice::Present { count, first })
     }
 
-    fn set_topic(&mut self, now_ms: u64, member: MemberId, topic: Option<Topic>) -> Vec<Effect> {
+    fn set_topic(
+        &mut self,
+        now_ms: u64,
+        member: MemberId,
+        topic: Option<Topic>,
+        effects: &mut Vec<Effect>,
+    ) {
         if !self.members.contains_key(&member) {
-            return Vec::new();
+            return;
         }
-        let mut effects = Vec::new();
         if self.topic != topic {
             self.topic.clone_from(&topic);
             let kind = EntryKind::Topic { topic };
-            effects = self.publish(now_ms, Author::Member(member), kind);
+            effects.extend(self.publish(now_ms, Author::Member(member), kind));
         }
         effects.extend(self.tell(member, Notice::TopicIs(self.topic.clone())));
-        effects
     }
 
     /// An answer to a member, if it is here.
-    fn tell(&self, member: MemberId, notice: Notice) -> Vec<Effect> {
-        if self.members.contains_key(&member) {
-            vec![Effect::Tell { member, notice }]
-        } else {
-            Vec::new()
-        }
+    fn tell(&self, member: MemberId, notice: Notice) -> Option<Effect> {
+        self.members
+            .contains_key(&member)
+            .then_some(Effect::Tell { member, notice })
     }
 
-    fn publish(&mut self, now_ms: u64, by: Author, kind: EntryKind) -> Vec<Effect> {
+    fn publish(&mut self, now_ms: u64, by: Author, kind: EntryKind) -> Option<Effect> {
         let (author, except) = match by {
             Author::Guest(name) => (name, None),
-            Author::Member(id) => match self.name_of(id) {
-                Some(name) => (name.clone(), Some(id)),
-                None => return Vec::new(),
-            },
+            Author::Member(id) => (self.name_of(id)?.clone(), Some(id)),
         };
         let entry = self.entry(now_ms, author, kind);
-        vec![Effect::Publish { entry, except }]
+        Some(Effect::Publish { entry, except })
     }
 
     fn entry(&mut self, time_ms: u64, author: Arc<str>, kind: EntryKind) -> Entry {

@@ -165,7 +165,6 @@ pub struct Shard<N: Net> {
     /// What is to be done here, and what others are to be told.
     post: Post,
     /// Which connections are in which room, whoever owns that.
-    seats: HashMap<RoomName, Seat<N::Feed>>,
     journal: Option<SharedJournal>,
     /// What was asked of the log.
     reads: Reads,
@@ -175,6 +174,9 @@ pub struct Shard<N: Net> {
     said: HashMap<ConnectionId, usize>,
     /// Shards whose rooms the log keeps no more, and why.
     not_kept: HashMap<ShardId, String>,
+    seats: BTreeMap<RoomName, Seat<N::Feed>>,
+    /// Room for a line that is being made.
+    line: Vec<u8>,
     waits: HashMap<ConnectionId, Wait>,
     /// Who is not read until a shard has caught up, and since when.
     slowed: BTreeMap<ConnectionId, Instant>,
@@ -246,7 +248,8 @@ impl<N: Net> Shard<N> {
             senses,
             echoes: Echoes::default(),
             post: Post::new(place),
-            seats: HashMap::new(),
+            seats: BTreeMap::new(),
+            line: Vec::new(),
             waits: HashMap::new(),
             slowed: BTreeMap::new(),
             released: VecDeque::new(),

@@ -216,7 +216,32 @@ impl Feeds {
         self.get(id).map(|feed| &feed.ring)
     }
 
-    /// Appends an entry, which is written at the end of the turn. Answers its number, and whether
+    /// Appends an entry, which is written at the end of the turn, where that is easy; else does
+    /// nothing. Answers its number.
+    #[inline]
+    pub(crate) fn append_easily(
+        &mut self,
+        id: FeedId,
+        bytes: &[u8],
+        except: Option<Token>,
+    ) -> Option<u64> {
+        let own = except.and_then(|token| self.subscriptions.get(token).copied());
+        let feed = self.get_mut(id)?;
+        let number = feed.ring.append_easily(bytes, except)?;
+        feed.is_used = true;
+        if let Some(own) = own
+            && own.feed == id.index
+            && let Some(reader) = feed.readers.get_mut(own.index as usize)
+        {
+            reader.set_own();
+        }
+        if !core::mem::replace(&mut feed.is_marked, true) {
+            self.marked.push(id);
+        }
+        Some(number)
+    }
+
+    /// The same whatever has to be done for it. Answers its number, and whether
     /// the feed's silence is to be looked at from now on.
     pub(crate) fn append(
         &mut self,

@@ -63,7 +63,7 @@ pub use command::Command;
 pub use delivery::{Answer, Delivered, DeliveryDecoder, DeliveryError, EntryFrame, EntryKind};
 pub use file_name::{FileName, NameError};
 pub use frame::{FrameDecoder, FrameError};
-pub use line::{Line, LineDecoder, chat_lines, notice};
+pub use line::{Line, LineDecoder, chat_lines, notice, write_chat_lines};
 pub use name::{Nick, NickError, RoomName, RoomNameError, Topic, TopicError};
 pub use parcel::{
     Fields, Follow, MessageId, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal,

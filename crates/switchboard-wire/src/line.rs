@@ -159,24 +159,42 @@ pub enum Line {
 /// ```
 #[must_use]
 pub fn chat_lines(author: &str, text: &str) -> Option<Bytes> {
+    let mut out = Vec::new();
+    write_chat_lines(&mut out, author, text);
+    (!out.is_empty()).then(|| Bytes::from(out))
+}
+
+/// Writes the same behind what is in `out`, whose room it uses.
+///
+/// ```
+/// let mut out = Vec::new();
+/// switchboard_wire::write_chat_lines(&mut out, "alice", "one\n\ntwo");
+/// switchboard_wire::write_chat_lines(&mut out, "bob", " \n");
+/// assert_eq!(out, b"alice:one\nalice:two\n");
+/// ```
+pub fn write_chat_lines(out: &mut Vec<u8>, author: &str, text: &str) {
     let author = clean(author);
-    // Right for one line, the usual case; more lines let it grow.
-    let mut out = Vec::with_capacity(author.len() + text.len() + 2);
-    // The carriage return of a `\r\n` goes with the other control characters.
-    for line in text.split('\n') {
+    let mut rest = text;
+    loop {
+        // The carriage return of a `\r\n` goes with the other control characters.
+        let newline = memchr::memchr(b'\n', rest.as_bytes());
+        let (line, behind) = match newline.and_then(|at| rest.split_at_checked(at)) {
+            Some((line, behind)) => (line, behind.get(1..)),
+            None => (rest, None),
+        };
         let line = clean(line);
-        if is_blank(&line) {
-            continue;
+        if !is_blank(&line) {
+            // Right for one line, the usual case.
+            out.reserve(author.len() + line.len() + 2);
+            out.extend_from_slice(author.as_bytes());
+            out.push(b':');
+            out.extend_from_slice(line.as_bytes());
+            out.push(b'\n');
         }
-        out.extend_from_slice(author.as_bytes());
-        out.push(b':');
-        out.extend_from_slice(line.as_bytes());
-        out.push(b'\n');
-    }
-    if out.is_empty() {
-        None
-    } else {
-        Some(Bytes::from(out))
+        match behind {
+            Some(behind) => rest = behind,
+            None => return,
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Bytes that are looked at together, as vector registers do.
-const BLOCK_BYTES: usize = 64;
+const BLOCK_BYTES: usize = 16;
 
 /// Removes everything that can control a terminal, reorder a line or forge one.
 ///
@@ -27,17 +27,38 @@ const BLOCK_BYTES: usize = 64;
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
     let is_removed = |c: char| c != '\t' && is_control(c);
-    // Most text is clean ASCII, which this settles without decoding it: all of a block at once.
-    let is_plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
-    let all_plain = |block: &[u8]| block.iter().fold(true, |all, byte| all & is_plain(byte));
-    if text.as_bytes().chunks(BLOCK_BYTES).all(all_plain) || !text.contains(is_removed) {
+    // Most text is clean ASCII, which this settles without decoding it.
+    if is_plain(text.as_bytes()) || !text.contains(is_removed) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().filter(|c| !is_removed(*c)).collect())
 }
 
+/// Whether all of it is ASCII that shows, spaces and tabs: all of a block at once, the last one over
+/// what was looked at already.
+fn is_plain(bytes: &[u8]) -> bool {
+    let plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    let all_are = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & plain(byte));
+    let block_is = |block: &[u8; BLOCK_BYTES]| all_are(block);
+    let half_is = |block: &[u8; BLOCK_BYTES / 2]| all_are(block);
+    let (blocks, rest) = bytes.as_chunks();
+    blocks.iter().all(block_is)
+        && match (bytes.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
+            (Some(last), ..) => block_is(last),
+            (None, Some(first), Some(last)) => half_is(first) && half_is(last),
+            _ => rest.iter().all(plain),
+        }
+}
+
 /// Whether there is nothing but white space.
-pub(crate) fn is_blank(text: &str) -> bool {
+///
+/// ```
+/// use switchboard_wire::text::is_blank;
+///
+/// assert!(is_blank(" \t\u{a0}") && is_blank("") && !is_blank(" .") && !is_blank("图"));
+/// ```
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
     // A visible ASCII character at the beginning settles most.
     !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
 }

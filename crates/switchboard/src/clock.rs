@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -32,7 +33,10 @@ pub(crate) fn now() -> Moment {
 
 /// Milliseconds since 1970-01-01 UTC; 0 before.
 pub(crate) fn unix_ms() -> u64 {
-    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        since.as_secs() * 1000 + u64::from(since.subsec_millis())
+    })
 }
 
 /// A number that will not come again, of 53 bits: what JSON's readers can all take.

@@ -4,7 +4,10 @@ use core::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
-use switchboard_wire::{Command, Line, LineDecoder, Nick, RoomName, Topic, chat_lines, notice};
+use switchboard_wire::text::is_blank;
+use switchboard_wire::{
+    Command, Line, LineDecoder, Nick, RoomName, Topic, chat_lines, notice, write_chat_lines,
+};
 
 use crate::limits::{HISTORY_ENTRIES, HISTORY_ENTRIES_MAX, Limits, ROOMS_LISTED_MAX};
 use crate::log::{LogEntry, LogKind};
@@ -189,7 +192,7 @@ impl LineSession {
         };
         match Command::parse(&text) {
             Some(command) => Some(Self::command(command)),
-            None if text.trim().is_empty() => None,
+            None if is_blank(&text) => None,
             None => Some(LineEvent::Say(text)),
         }
     }
@@ -342,6 +345,14 @@ fn ago(seconds: u64) -> String {
         3_600..86_400 => format!("{} h ago", seconds / 3_600),
         86_400..172_800 => "a day ago".to_owned(),
         _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// The same behind what is in `out`, whose room it uses.
+pub fn write_entry(out: &mut Vec<u8>, entry: &Entry) {
+    match &entry.kind {
+        EntryKind::Text(text) => write_chat_lines(out, &entry.author, text),
+        _ => out.extend_from_slice(&encode_entry(entry).unwrap_or_default()),
     }
 }
 

@@ -189,6 +189,16 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// An entry with what its author says about it.
+    pub(super) fn about(mut self, reply_to: Option<u64>, id: Option<MessageId>) -> Self {
+        if let Self::Publish { entry, .. } = &mut self {
+            (entry.reply_to, entry.id) = (reply_to, id);
+        }
+        self
+    }
+}
+
 /// What a room answers to one member alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {

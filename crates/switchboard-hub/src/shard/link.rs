@@ -250,6 +250,13 @@ impl Published {
         self.line.get_or_init(make).as_ref()
     }
 
+    /// The same for the only one who reads it, written into `room`.
+    pub(crate) fn line_in<'a>(&self, room: &'a mut Vec<u8>) -> &'a [u8] {
+        room.clear();
+        line::write_entry(room, &self.entry);
+        room
+    }
+
     /// As a follower receives it.
     pub(crate) fn frames(&self) -> &Bytes {
         let make = || parcel::encode_entry(&self.room, self.epoch, &self.entry);
@@ -315,6 +322,12 @@ impl Post {
     pub(crate) fn command(&mut self, command: Command) {
         let owner = command.room().map(|room| self.place.owner_of(room));
         self.put(owner.unwrap_or(self.place.here), Job::Command(command));
+    }
+
+    /// True if a command is for this shard, and there is nothing to be done before it.
+    pub(crate) fn is_first(&self, command: &Command) -> bool {
+        let owner = command.room().map(|room| self.place.owner_of(room));
+        self.here.is_empty() && owner == Some(self.place.here)
     }
 
     /// To the owner side of one shard.

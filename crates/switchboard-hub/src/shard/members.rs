@@ -158,7 +158,13 @@ impl<N: Net> Shard<N> {
     /// Tells the room of a member what happened.
     pub(super) fn tell_room_of(&mut self, id: ConnectionId, event: Event) {
         if let Some(room) = self.room_of(id).cloned() {
-            self.post.command(Command::Do { room, event });
+            let command = Command::Do { room, event };
+            if self.post.is_first(&command) {
+                // What would be taken out of the queue next need not go in.
+                self.owner.obey(command, &mut self.post);
+            } else {
+                self.post.command(command);
+            }
         }
     }
 

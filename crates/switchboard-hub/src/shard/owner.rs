@@ -25,6 +25,8 @@ pub(super) struct Owner {
     chronicle: Option<Chronicle>,
     /// What the log has just told of a room that is not there yet.
     found: Option<(RoomName, History)>,
+    /// Lent to each event.
+    effects: Vec<Effect>,
 }
 
 impl Owner {
@@ -40,6 +42,7 @@ impl Owner {
             shared,
             chronicle,
             found: None,
+            effects: Vec::new(),
         }
     }
 
@@ -368,7 +371,9 @@ impl Owner {
         let is_kept = self.rooms.is_kept(name);
         let room = self.rooms.get_mut(name)?;
         let mut seq = None;
-        for effect in room.handle(now_ms, event) {
+        let mut effects = core::mem::take(&mut self.effects);
+        room.handle_into(now_ms, event, &mut effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Publish { entry, except } => {
                     seq = Some(entry.seq);
@@ -382,6 +387,7 @@ impl Owner {
                 }
             }
         }
+        self.effects = effects;
         seq
     }
 }

@@ -2,7 +2,6 @@
 //! feed of the network's, and each reader has its place in it.
 
 use core::ops::Range;
-use std::sync::Arc;
 
 use switchboard_reactor::FeedLimits;
 use switchboard_wire::{Answer, RoomName, notice};
@@ -95,14 +94,23 @@ impl<N: Net> Shard<N> {
     /// Delivers an entry to everybody here who reads it: once for each form in which that is. The
     /// network writes it to each of them at the end of the turn. Whoever counts waits until it is
     /// on disk, if there is a log.
-    pub(super) fn deliver_entry(&self, net: &mut N, entry: &Published, except: Option<MemberId>) {
+    pub(super) fn deliver_entry(
+        &mut self,
+        net: &mut N,
+        entry: &Published,
+        except: Option<MemberId>,
+    ) {
         let Some(seat) = self.seats.get(&entry.room) else {
             return;
         };
         if let Some(form) = &seat.lines {
             let except = except.and_then(|MemberId(id)| self.connections.get(&id)?.token);
             // Without a line it has its number all the same.
-            let line = entry.line().map_or(&[][..], |line| line);
+            let line = if self.post.place.shards <= 1 {
+                entry.line_in(&mut self.line)
+            } else {
+                entry.line().map_or(&[][..], |line| line)
+            };
             net.append(form.feed, line, except);
         }
         // Whoever counts gets every number.

@@ -82,6 +82,8 @@ pub(crate) struct Ring {
     begin: u64,
     /// Where the newest one ends.
     end: u64,
+    /// The same as a place in memory.
+    end_at: usize,
 }
 
 /// Counts of bytes in memory fit.
@@ -98,15 +100,23 @@ fn parts(ring: &[u8], range: Range<u64>) -> [&[u8]; 2] {
     [first, second]
 }
 
-/// Writes bytes into a ring from a place on.
-fn put(ring: &mut [u8], place: u64, bytes: &[u8]) {
-    let at = count(place.checked_rem(ring.len() as u64).unwrap_or(0));
+/// Writes bytes into a ring, which has room for them, from a place on; answers the place behind.
+#[inline]
+fn put(ring: &mut [u8], at: usize, bytes: &[u8]) -> usize {
+    let end = at + bytes.len();
+    if end < ring.len() {
+        if let Some(room) = ring.get_mut(at..end) {
+            room.copy_from_slice(bytes);
+        }
+        return end;
+    }
     let (first, second) = bytes.split_at(bytes.len().min(ring.len() - at));
     for (at, part) in [(at, first), (0, second)] {
         if let Some(room) = ring.get_mut(at..at + part.len()) {
             room.copy_from_slice(part);
         }
     }
+    second.len()
 }
 
 impl Ring {
@@ -118,6 +128,7 @@ impl Ring {
             first: 0,
             begin: 0,
             end: 0,
+            end_at: 0,
         }
     }
 
@@ -190,7 +201,21 @@ impl Ring {
             let doubled = need.checked_next_power_of_two().unwrap_or(need);
             self.resize(doubled.max(FEED_BYTES_MIN).min(most));
         }
-        put(&mut self.bytes, self.end, bytes);
+        self.push(bytes, except)
+    }
+
+    /// The same where nothing has to leave or to grow for it; else nothing is done.
+    #[inline]
+    pub(crate) fn append_easily(&mut self, bytes: &[u8], except: Option<Token>) -> Option<u64> {
+        let room = self.bytes.len().min(self.limits.bytes_max);
+        let is_easy =
+            self.held() + bytes.len() <= room && self.entries.len() < self.limits.entries_max;
+        is_easy.then(|| self.push(bytes, except))
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: &[u8], except: Option<Token>) -> u64 {
+        self.end_at = put(&mut self.bytes, self.end_at, bytes);
         self.end += bytes.len() as u64;
         let number = self.next();
         self.entries.push_back(Entry {
@@ -212,8 +237,9 @@ impl Ring {
     fn resize(&mut self, bytes: usize) {
         let mut ring = vec![0; bytes];
         let [first, second] = parts(&self.bytes, self.begin..self.end);
-        put(&mut ring, self.begin, first);
-        put(&mut ring, self.begin + first.len() as u64, second);
+        let mut at = count(self.begin.checked_rem(bytes as u64).unwrap_or(0));
+        at = put(&mut ring, at, first);
+        self.end_at = put(&mut ring, at, second);
         self.bytes = ring;
     }
 

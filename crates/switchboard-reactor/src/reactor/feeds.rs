@@ -42,6 +42,15 @@ impl Reactor {
     /// entries leave; one that is longer than all the room is held alone. Nothing happens to a feed
     /// that is gone, and the answer is 0.
     pub fn append(&mut self, feed: FeedId, bytes: &[u8], except: Option<Token>) -> u64 {
+        if let Some(number) = self.feeds.append_easily(feed, bytes, except) {
+            return number;
+        }
+        self.append_otherwise(feed, bytes, except)
+    }
+
+    /// The same where entries have to leave, or the feed has to grow.
+    #[inline(never)]
+    fn append_otherwise(&mut self, feed: FeedId, bytes: &[u8], except: Option<Token>) -> u64 {
         if self.feeds.would_lose(feed, bytes.len()) {
             // More comes in this turn than the feed holds: who is not slow shall not miss it.
             self.flush_feed(feed, usize::MAX);
