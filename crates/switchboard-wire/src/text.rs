@@ -34,8 +34,8 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter(|c| !is_removed(*c)).collect())
 }
 
-/// Whether all of it is ASCII that shows, spaces and tabs: all of a block at once, the last one over
-/// what was looked at already.
+/// Whether all of it is ASCII that shows, spaces and tabs: all of a block at once, the last one
+/// over what was looked at already.
 fn is_plain(bytes: &[u8]) -> bool {
     let plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
     let all_are = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & plain(byte));
