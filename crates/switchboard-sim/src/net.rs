@@ -156,11 +156,13 @@ impl SimNet {
         }
     }
 
-    /// Bytes have come for a connection; false if it is gone.
-    pub(crate) fn receive(&mut self, token: Token, bytes: &[u8]) -> bool {
+    /// Bytes have come for a connection.
+    pub(crate) fn receive(&mut self, token: Token, bytes: &[u8]) {
+        // Nothing comes by a connection that is broken.
         let conn = self.conns.get_mut(&token);
-        conn.map(|conn| conn.received.extend_from_slice(bytes))
-            .is_some()
+        if let Some(conn) = conn.filter(|conn| conn.broken.is_none()) {
+            conn.received.extend_from_slice(bytes);
+        }
     }
 
     /// The peer has ended its side.

@@ -475,9 +475,7 @@ impl World {
         if self.link(id).token.is_none() {
             return self.link(id).early.extend(bytes);
         }
-        self.with_token(id, |net, token| {
-            net.receive(token, bytes);
-        });
+        self.with_token(id, |net, token| net.receive(token, bytes));
     }
 
     fn up_end(&mut self, id: LinkId) {

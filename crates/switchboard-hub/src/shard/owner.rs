@@ -125,8 +125,11 @@ impl Owner {
 
     /// A room that is not there has no record.
     fn close_forgotten(&mut self, room: &RoomName) {
+        // What the log has just told of it is still for the commands that waited.
+        let is_found = matches!(&self.found, Some((found, _)) if found == room);
         if let Some(chronicle) = &mut self.chronicle
             && self.rooms.get(room).is_none()
+            && !is_found
         {
             chronicle.close(room);
         }
