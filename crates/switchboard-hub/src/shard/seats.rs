@@ -2,6 +2,7 @@
 //! feed of the network's, and each reader has its place in it.
 
 use core::ops::Range;
+use std::sync::Arc;
 
 use switchboard_reactor::FeedLimits;
 use switchboard_wire::{Answer, RoomName, notice};
