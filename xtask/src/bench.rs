@@ -23,9 +23,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     cargo(&words, &[])
 }
 
-/// Measures everything and writes the charts and the tables into the documents. With `is_quick` it
-/// takes a minute and its figures mean little: to see that it works.
-pub(crate) fn docs(is_quick: bool) -> Result<()> {
+/// Measures everything, or what is named alone, and writes the charts and the tables into the
+/// documents. With `is_quick` it takes a minute and its figures mean little: to see that it works.
+pub(crate) fn docs(is_quick: bool, only: &[&str]) -> Result<()> {
     build()?;
     let mut mux = vec!["mux", "--svg", "docs/mux.svg", "--png", "docs/mux.png"];
     let (mut echo, mut idle) = (vec!["echo"], vec!["idle"]);
@@ -43,14 +43,23 @@ pub(crate) fn docs(is_quick: bool) -> Result<()> {
         idle.extend(["--connections", "1000", "--seconds", "1"]);
         fanout.extend(["--silent", "1000", "--seconds", "0.2", "--rounds", "1"]);
     }
-    let mut failed = false;
     let all = [
         ("mux", mux),
         ("idle", idle),
         ("echo", echo),
         ("fanout", fanout),
     ];
+    if let Some(unknown) = only
+        .iter()
+        .find(|&&it| !all.iter().any(|(name, _)| *name == it))
+    {
+        bail!("there is no {unknown:?}: mux, idle, echo, fanout");
+    }
+    let mut failed = false;
     for (name, words) in all {
+        if !only.is_empty() && !only.contains(&name) {
+            continue;
+        }
         let (tables, is_whole) = measure(&words)?;
         rewrite(PERFORMANCE, name, &tables)?;
         if name == "echo" {

@@ -39,7 +39,8 @@ cargo xtask sanitize [KIND] the tests next to the kernel by AddressSanitizer (or
 cargo xtask valgrind        those of berkeley by memcheck; `valgrind quick`: a part of them
 cargo xtask miri            those that make no system calls by Miri
 cargo xtask bench WORDS...  `switchboard bench` in release, beside bare epoll, tokio and mio
-cargo xtask bench --docs    measures everything and rewrites the documents: a quarter of an hour
+cargo xtask bench --docs    measures everything and rewrites the documents: half an hour; with
+                            names (mux, idle, echo, fanout) those alone
 cargo xtask sim WORDS...    worlds that are made up: `--seeds N [--from SEED]` or `--seed SEED`
                             for what happens in one
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
@@ -59,8 +60,8 @@ fn main() -> ExitCode {
         ["valgrind"] => watched::valgrind(false),
         ["valgrind", "quick"] => watched::valgrind(true),
         ["miri"] => watched::miri(),
-        ["bench", "--docs"] => bench::docs(false),
-        ["bench", "--docs", "--quick"] => bench::docs(true),
+        ["bench", "--docs", "--quick", only @ ..] => bench::docs(true, only),
+        ["bench", "--docs", only @ ..] => bench::docs(false, only),
         ["bench", words @ ..] => bench::run(words),
         ["sim", words @ ..] => simulate(words),
         ["prepare"] => prepare::run(),
