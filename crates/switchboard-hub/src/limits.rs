@@ -18,6 +18,9 @@ pub const SHARD_BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What one thing that is handed over counts besides its text.
 pub const SHARD_JOB_BYTES: usize = 256;
 
+/// Connections for which each shard has room from the beginning, if it may have so many.
+pub const CONNECTIONS_ROOM: usize = 64 * 1024;
+
 /// Connections at once from one IPv4 address or one IPv6 /64. A household or a small office fits;
 /// one host cannot use up the hub.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;

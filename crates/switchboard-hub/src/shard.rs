@@ -37,7 +37,7 @@ use tracing::{info, warn};
 
 use self::chronicle::Chronicle;
 pub use self::chronicle::SharedJournal;
-use self::connections::Connections;
+use self::connections::{ByPlace, Connections};
 pub use self::events::Arrival;
 pub use self::guests::Guests;
 use self::history::Reads;
@@ -53,7 +53,7 @@ use crate::config::{Door, Senses};
 use crate::door::line::LineSession;
 use crate::door::parcel::ParcelSession;
 use crate::door::time::Echoes;
-use crate::limits::{FINISH_TIME, Limits, STOP_TIME};
+use crate::limits::{CONNECTIONS_ROOM, FINISH_TIME, Limits, STOP_TIME};
 use crate::log::Asker;
 use crate::room::{Rooms, ShardId};
 use crate::store::{Store, UploadId};
@@ -187,7 +187,7 @@ pub struct Shard<N: Net> {
     /// When somebody may be too late: not of members between two lines, who have one together.
     timers: HashMap<ConnectionId, (Instant, N::Timer)>,
     idle_timer: Option<(Instant, N::Timer)>,
-    by_token: HashMap<N::Token, ConnectionId>,
+    by_place: ByPlace,
     transfers: HashMap<UploadId, Transfer>,
     last_upload: u64,
     shared: Arc<Shared>,
@@ -237,6 +237,8 @@ impl<N: Net> Shard<N> {
         if has_lobby {
             owner.prepare(&lobby);
         }
+        // Memory that nobody has touched costs nothing.
+        let room = limits.connections.min(CONNECTIONS_ROOM);
         Self {
             limits,
             owner,
@@ -254,10 +256,10 @@ impl<N: Net> Shard<N> {
             slowed: BTreeMap::new(),
             released: VecDeque::new(),
             doors: HashMap::new(),
-            connections: Connections::new(place.here),
+            connections: Connections::new(place.here, room),
             timers: HashMap::new(),
             idle_timer: None,
-            by_token: HashMap::new(),
+            by_place: ByPlace::new(room),
             transfers: HashMap::new(),
             last_upload: 0,
             shared,
@@ -314,7 +316,7 @@ impl<N: Net> Shard<N> {
             return;
         };
         if let Some(token) = connection.token.take() {
-            self.by_token.remove(&token);
+            self.by_place.remove(N::place(token));
             self.shared.go(&connection.guest);
         }
         let owed = match &mut connection.session {
@@ -338,7 +340,7 @@ impl<N: Net> Shard<N> {
             return;
         }
         self.stopping = true;
-        info!("stopping: {} connections are open", self.by_token.len());
+        info!("stopping: {} connections are open", self.by_place.len());
         for (token, _door) in self.doors.drain() {
             net.close(token);
         }
@@ -365,7 +367,7 @@ impl<N: Net> Shard<N> {
     /// Ends what did not end in time, with resets: an end in good order would tell a reader that
     /// it has everything, and a sender that everything was stored.
     fn cut_the_rest(&mut self, net: &mut N) {
-        let count = self.by_token.len();
+        let count = self.by_place.len();
         if count > 0 {
             warn!("{count} connections did not end in time and are cut");
         }
@@ -373,8 +375,10 @@ impl<N: Net> Shard<N> {
         if late > 0 {
             warn!("{late} files were not stored in time and are given up");
         }
-        for (token, _id) in self.by_token.drain() {
-            net.reset(token);
+        for (_, connection) in self.connections.iter() {
+            if let Some(token) = connection.token {
+                net.reset(token);
+            }
         }
         self.out_of_time = true;
         net.stop();

@@ -20,7 +20,7 @@ pub const FEED_BYTES_MIN: usize = 4 * 1024;
 
 /// Memory up to which a feed grows whoever has read what; beyond that it grows only for readers
 /// that have not got what is in it.
-pub const FEED_BYTES_KEPT: usize = 256 * 1024;
+pub const FEED_BYTES_KEPT: usize = 128 * 1024;
 
 /// Bytes that one reader gets of its feed in one turn at most; the rest follows in the next one. An
 /// entry is never divided for that: one that is longer is written alone.
@@ -153,6 +153,10 @@ impl Feeds {
             follows: Vec::new(),
             told: Vec::new(),
         }
+    }
+
+    pub(crate) fn reserve(&mut self, readers: usize) {
+        self.subscriptions.reserve(readers);
     }
 
     pub(crate) fn add(&mut self, limits: FeedLimits) -> FeedId {
@@ -478,7 +482,7 @@ mod tests {
         let (feed, token) = (feeds.add(limits), Token::from_parts(1, 0));
         feeds.subscribe(token, feed, 0).unwrap();
         let mut append = |is_read: bool| {
-            for _ in 0..400 {
+            for _ in 0..FEED_BYTES_KEPT * 3 / 2 / 1000 {
                 feeds.append(feed, &[7; 1000], None);
                 let (_, ring, reader) = feeds.reader_mut(token).unwrap();
                 let end = ring.next();

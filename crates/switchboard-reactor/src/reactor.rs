@@ -144,6 +144,13 @@ impl Reactor {
         self.fallback.as_ref()
     }
 
+    /// Makes room for so many sources at once, which costs nothing until they are there: tables
+    /// that grow leave their former memory behind.
+    pub fn reserve(&mut self, sources: usize) {
+        self.slots.reserve(sources);
+        self.feeds.reserve(sources);
+    }
+
     /// Sources of all kinds that it owns.
     #[must_use]
     pub const fn sources(&self) -> usize {

@@ -20,9 +20,11 @@ impl Token {
     pub(crate) const NOBODY: Self = Self(u64::MAX);
     pub(crate) const ANYBODY: Self = Self(u64::MAX - 1);
 
-    /// The place of the source, which others have had before it and will have after it.
+    /// The place of the source, which others have had before it and will have after it: a small
+    /// number, for tables.
+    #[must_use]
     #[inline]
-    pub(crate) const fn place(self) -> usize {
+    pub const fn place(self) -> usize {
         self.index() as usize
     }
 
@@ -304,6 +306,10 @@ pub(crate) struct Slots {
 struct Slot(Option<Source>);
 
 impl Slots {
+    pub(crate) fn reserve(&mut self, sources: usize) {
+        self.slots.reserve_exact(sources);
+    }
+
     pub(crate) fn insert(&mut self, mut source: Source) -> Token {
         self.live += 1;
         if let Some(token) = self.free.pop()

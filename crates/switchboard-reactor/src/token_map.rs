@@ -20,6 +20,11 @@ impl<T> TokenMap<T> {
         }
     }
 
+    /// Makes room for the values of so many sources at once.
+    pub fn reserve(&mut self, sources: usize) {
+        self.places.reserve_exact(sources);
+    }
+
     /// How many values there are.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -23,7 +23,7 @@ const CHAT: Token = 1;
 const PARCELS: Token = 2;
 
 /// The first token of a shard's connections; each shard has its own range.
-const TOKENS: Token = 1 << 40;
+pub(crate) const TOKENS: Token = 1 << 40;
 
 /// Somebody at a door.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use berkeley::selector::Backend;
 use switchboard_reactor::{Reactor, Sender};
 
 use crate::config::Door;
-use crate::limits::{FEEDS_BYTES_MAX, Limits};
+use crate::limits::{CONNECTIONS_ROOM, FEEDS_BYTES_MAX, Limits};
 use crate::room::ShardId;
 use crate::shard::{Message, Served, Shard, ShardConfig};
 
@@ -91,6 +91,7 @@ pub(super) fn reactor(backend: Backend) -> berkeley::Result<Reactor> {
 pub(super) fn limit(reactor: &mut Reactor, limits: &Limits) {
     reactor.limit_stalls(Some(limits.outbox_time));
     reactor.limit_feeds(FEEDS_BYTES_MAX);
+    reactor.reserve(limits.connections.min(CONNECTIONS_ROOM));
 }
 
 /// What a shard's thread does.

@@ -34,11 +34,12 @@ fn place_of(id: ConnectionId) -> usize {
 }
 
 impl<T> Connections<T> {
-    /// Nobody, at the shard `home`.
-    pub(super) const fn new(home: ShardId) -> Self {
+    /// Nobody, at the shard `home`. There is room for so many at once: a table that grows leaves
+    /// its former memory behind.
+    pub(super) fn new(home: ShardId, room: usize) -> Self {
         Self {
             home,
-            places: Vec::new(),
+            places: Vec::with_capacity(room),
             free: Vec::new(),
             len: 0,
         }
@@ -103,13 +104,56 @@ impl<T> Connections<T> {
     }
 }
 
+/// The numbers of connections by the places that the network has for them.
+#[derive(Debug)]
+pub(super) struct ByPlace {
+    /// Zero is nobody's.
+    ids: Vec<ConnectionId>,
+    len: usize,
+}
+
+impl ByPlace {
+    pub(super) fn new(room: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(room),
+            len: 0,
+        }
+    }
+
+    /// How many connections the network has.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<ConnectionId> {
+        self.ids.get(place).copied().filter(|id| *id != 0)
+    }
+
+    pub(super) fn insert(&mut self, place: usize, id: ConnectionId) {
+        if self.ids.len() <= place {
+            self.ids.resize(place + 1, 0);
+        }
+        if let Some(free) = self.ids.get_mut(place) {
+            *free = id;
+            self.len += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, place: usize) {
+        if let Some(id) = self.ids.get_mut(place).filter(|id| **id != 0) {
+            *id = 0;
+            self.len -= 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_number_names_one_connection_for_ever() {
-        let mut connections = Connections::new(ShardId(3));
+        let mut connections = Connections::new(ShardId(3), 0);
         let first = connections.insert("first");
         let second = connections.insert("second");
         assert_eq!(MemberId(first), MemberId::new(ShardId(3), 1));
@@ -128,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_place_that_was_used_too_often_is_not_used_again() {
-        let mut connections = Connections::new(ShardId(0));
+        let mut connections = Connections::new(ShardId(0), 0);
         let first = connections.insert(());
         let last = first + (USES_MAX << PLACE_BITS);
         connections.places[0].id = last;

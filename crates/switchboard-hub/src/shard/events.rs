@@ -114,7 +114,7 @@ impl<N: Net> Shard<N> {
             session,
         };
         let id = self.connections.insert(connection);
-        self.by_token.insert(token, id);
+        self.by_place.insert(N::place(token), id);
         self.arm(net, id);
         info!("{label} came in by the {door} door");
         if door == Door::Chat {
@@ -138,7 +138,7 @@ impl<N: Net> Shard<N> {
 
     /// Bytes came from a connection.
     pub fn received(&mut self, net: &mut N, source: N::Token, bytes: &[u8]) {
-        let Some(&id) = self.by_token.get(&source) else {
+        let Some(id) = self.id_of(source) else {
             return;
         };
         if self.is_waiting(id) {
@@ -162,7 +162,7 @@ impl<N: Net> Shard<N> {
 
     /// A peer has ended its side.
     pub fn ended(&mut self, net: &mut N, source: N::Token) {
-        let Some(&id) = self.by_token.get(&source) else {
+        let Some(id) = self.id_of(source) else {
             return;
         };
         if self.is_waiting(id) {
@@ -191,7 +191,7 @@ impl<N: Net> Shard<N> {
             error!("the {} door is lost: {reason}", open.door);
             return;
         }
-        let Some(&id) = self.by_token.get(&source) else {
+        let Some(id) = self.id_of(source) else {
             return;
         };
         match self.session(id) {
@@ -343,6 +343,13 @@ impl<N: Net> Shard<N> {
             News::Calm => self.speed_up(net),
             News::Done(shard) => self.one_is_done(net, shard),
         }
+    }
+
+    /// The connection behind a token of the network's.
+    pub(super) fn id_of(&self, token: N::Token) -> Option<ConnectionId> {
+        let id = self.by_place.get(N::place(token))?;
+        let connection = self.connections.get(&id)?;
+        (connection.token == Some(token)).then_some(id)
     }
 
     fn session(&self, id: ConnectionId) -> Option<&Session> {

@@ -249,7 +249,7 @@ impl<N: Net> Shard<N> {
         if self.reads.catching_up.is_empty() {
             return;
         }
-        let Some(&id) = self.by_token.get(&source) else {
+        let Some(id) = self.id_of(source) else {
             return;
         };
         let catching_up = self.reads.catching_up.get(&id);

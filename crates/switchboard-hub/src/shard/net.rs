@@ -27,6 +27,9 @@ pub trait Net {
     /// A connection that nobody has taken in yet.
     type Socket;
 
+    /// A small number for a token, which no two tokens have that are there at the same time.
+    fn place(token: Self::Token) -> usize;
+
     /// The time that timers go by.
     fn now(&self) -> Instant;
 
@@ -128,6 +131,10 @@ impl Net for Reactor {
     type Feed = FeedId;
     type Timer = TimerId;
     type Socket = Socket;
+
+    fn place(token: Token) -> usize {
+        token.place()
+    }
 
     fn now(&self) -> Instant {
         Instant::now()

@@ -191,7 +191,7 @@ impl<N: Net> Shard<N> {
     /// What a room says has left a reader behind, which reads nothing of it now: what would have
     /// been next has the number `next` in its feed.
     pub fn behind(&mut self, net: &mut N, source: N::Token, next: u64) {
-        if let Some(&id) = self.by_token.get(&source)
+        if let Some(id) = self.id_of(source)
             && let Some(room) = self.room_of(id).cloned()
             && let Some(form) = self.form_of(id, &room)
         {
@@ -259,8 +259,8 @@ impl<N: Net> Shard<N> {
 
     /// A connection was closed because its peer took nothing for too long.
     pub fn stalled(&mut self, net: &mut N, source: N::Token) {
-        let id = self.by_token.get(&source);
-        if let Some(connection) = id.and_then(|id| self.connections.get(id)) {
+        let id = self.id_of(source);
+        if let Some(connection) = id.and_then(|id| self.connections.get(&id)) {
             let (label, time) = (&connection.label, self.limits.outbox_time);
             warn!("{label} is dropped: {STOPPED_READING}, and took nothing for {time:?}");
         }

@@ -114,6 +114,10 @@ impl Net for Wires {
     type Timer = u64;
     type Socket = u32;
 
+    fn place(token: u32) -> usize {
+        token as usize
+    }
+
     fn now(&self) -> Instant {
         self.now
     }

@@ -11,6 +11,7 @@ use switchboard_reactor::{Behind, FeedLimits, SendError};
 
 use super::{Conn, LinkId, Out, READ_BYTES_MAX, SimNet, Token};
 use crate::feeds::{FeedId, Next};
+use crate::hub::TOKENS;
 use crate::time::Micros;
 
 impl Net for SimNet {
@@ -18,6 +19,10 @@ impl Net for SimNet {
     type Feed = FeedId;
     type Timer = (Micros, u64);
     type Socket = LinkId;
+
+    fn place(token: Token) -> usize {
+        usize::try_from(token % TOKENS).unwrap_or(usize::MAX)
+    }
 
     fn now(&self) -> Instant {
         self.clock.instant()
