@@ -391,6 +391,14 @@ impl Feeds {
         Some(reader.next())
     }
 
+    /// Whether a connection has fallen behind and was not told yet; it is not told any more.
+    pub(crate) fn forget_behind(&mut self, token: Token) -> bool {
+        let count = self.told.len();
+        self.told
+            .retain(|(who, what)| *who != token || !matches!(what, Follows::Behind(..)));
+        self.told.len() < count
+    }
+
     /// Ends that too, with what there still is for the connection; `None` if a part of that has
     /// left already.
     pub(crate) fn take_out(&mut self, token: Token) -> Option<Bytes> {

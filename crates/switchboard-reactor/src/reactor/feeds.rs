@@ -102,7 +102,10 @@ impl Reactor {
     pub fn leave_feed(&mut self, token: Token) -> core::result::Result<(), Behind> {
         if !self.feeds.is_pending(token) {
             self.feeds.unsubscribe(token);
-            return Ok(());
+            return match self.feeds.forget_behind(token) {
+                true => Err(Behind),
+                false => Ok(()),
+            };
         }
         let rest = self.feeds.take_out(token).ok_or(Behind)?;
         self.send(token, rest).map_err(|_full| Behind)
@@ -199,19 +202,15 @@ impl Reactor {
         }
         self.feeds.marked = marked;
         self.feeds.forget_snapshot();
-        if self.feeds.told.is_empty() {
-            return;
-        }
-        // Only now the handler may change who reads what.
-        let mut told = core::mem::take(&mut self.feeds.told);
-        for (token, follows) in told.drain(..) {
+        // Only now the handler may change who reads what; and what it appends may leave others
+        // behind.
+        while let Some((token, follows)) = self.feeds.told.pop() {
             match follows {
                 Follows::Behind(feed, next) => self.tell_behind(handler, token, feed, next),
                 Follows::Failed(error) => self.after_flush(handler, token, Err(error)),
                 Follows::Enough | Follows::Cut | Follows::Waits => {}
             }
         }
-        self.feeds.told = told;
     }
 
     fn tell_behind<H: Handler>(&mut self, handler: &mut H, token: Token, feed: FeedId, next: u64) {
