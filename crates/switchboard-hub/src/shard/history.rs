@@ -166,10 +166,10 @@ impl<N: Net> Shard<N> {
         self.ask_for_page(id);
     }
 
-    pub(super) fn catch_up_no_more(&mut self, id: ConnectionId) {
-        if !self.reads.catching_up.is_empty() {
-            self.reads.catching_up.remove(&id);
-        }
+    /// Whether it was to be given more.
+    pub(super) fn catch_up_no_more(&mut self, id: ConnectionId) -> bool {
+        let catching_up = &mut self.reads.catching_up;
+        !catching_up.is_empty() && catching_up.remove(&id).is_some()
     }
 
     fn is_caught_up_by(&self, id: ConnectionId, request: u64) -> bool {

@@ -176,10 +176,12 @@ impl<N: Net> Shard<N> {
 
     /// A member gets nothing more of its room than what there is by now.
     pub(super) fn read_no_more(&mut self, net: &mut N, id: ConnectionId) {
-        self.catch_up_no_more(id);
+        let was_behind = self.catch_up_no_more(id);
         if let Some(connection) = self.connections.get(&id)
             && let Some(token) = connection.token
-            && net.leave_feed(token).is_err()
+            // Who counts knows where it was.
+            && (net.leave_feed(token).is_err()
+                || (was_behind && matches!(connection.session, Session::Line(_))))
         {
             let label = &connection.label;
             warn!("{label} is slow and misses the end of what was said where it was");
