@@ -235,7 +235,7 @@ impl Unit {
             for token in self.net.take_drained() {
                 self.shard.drained(token);
             }
-            for (token, next) in self.net.take_behind() {
+            while let Some((token, next)) = self.net.next_behind() {
                 self.shard.behind(&mut self.net, token, next);
             }
         }

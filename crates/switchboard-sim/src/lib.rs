@@ -47,10 +47,16 @@ pub use plan::Mutant;
 use world::World;
 
 /// Seeds that once showed a defect, each with what it was.
-pub const REGRESSIONS: &[(u64, &str)] = &[(
-    21_688,
-    "a room that was loaded and let go of forgot the authors' numbers, and took a text twice",
-)];
+pub const REGRESSIONS: &[(u64, &str)] = &[
+    (
+        21_688,
+        "a room that was loaded and let go of forgot the authors' numbers, and took a text twice",
+    ),
+    (
+        21_813,
+        "the network told of a reader that it was behind when it had left that feed already",
+    ),
+];
 
 /// What became of one seed's world.
 #[derive(Debug, Clone, PartialEq, Eq)]

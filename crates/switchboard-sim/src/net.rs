@@ -122,9 +122,9 @@ impl SimNet {
         self.feeds.len()
     }
 
-    /// Who has fallen behind its feed since the last time.
-    pub(crate) fn take_behind(&mut self) -> Vec<(Token, u64)> {
-        std::mem::take(&mut self.behind)
+    /// One that has fallen behind its feed, and was not told yet.
+    pub(crate) fn next_behind(&mut self) -> Option<(Token, u64)> {
+        self.behind.pop()
     }
 
     /// Of whom everything was written since the last time.

@@ -137,6 +137,9 @@ impl Net for SimNet {
             }
         };
         self.feeds.unsubscribe(token);
+        let behind = self.behind.len();
+        self.behind.retain(|(who, _)| *who != token);
+        let has_all = has_all && self.behind.len() == behind;
         if has_all && (rest.is_empty() || self.send(token, rest.freeze()).is_ok()) {
             Ok(())
         } else {
