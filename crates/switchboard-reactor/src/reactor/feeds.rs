@@ -102,9 +102,10 @@ impl Reactor {
     pub fn leave_feed(&mut self, token: Token) -> core::result::Result<(), Behind> {
         if !self.feeds.is_pending(token) {
             self.feeds.unsubscribe(token);
-            return match self.feeds.forget_behind(token) {
-                true => Err(Behind),
-                false => Ok(()),
+            return if self.feeds.forget_behind(token) {
+                Err(Behind)
+            } else {
+                Ok(())
             };
         }
         let rest = self.feeds.take_out(token).ok_or(Behind)?;
