@@ -7,6 +7,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::registry::Registry;
@@ -52,8 +53,9 @@ const ALARM: u64 = u64::MAX - 1;
 /// io_uring_prep_poll_multishot(3), poll(2).
 pub struct IoUring {
     registry: Mutex<Registry>,
-    /// Held by the thread that waits.
+    /// Held by the thread that waits, and for a moment by one that unregisters.
     polls: Mutex<State>,
+    is_waited: AtomicBool,
     /// Ends a wait that has to heed a change.
     alarm: Waker,
 }
@@ -71,6 +73,15 @@ struct State {
     looked: Vec<libc::pollfd>,
     words: Vec<u64>,
     is_new: bool,
+}
+
+/// The one thread that waits.
+struct Waits<'a>(&'a AtomicBool);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl fmt::Debug for IoUring {
@@ -98,6 +109,7 @@ impl IoUring {
                 words: Vec::new(),
                 is_new: true,
             }),
+            is_waited: AtomicBool::new(false),
             alarm: Waker::new()?,
         })
     }
@@ -292,9 +304,12 @@ impl Selector for IoUring {
 
     fn wait(&self, out: &mut Vec<Event>, limit: Option<Duration>) -> Result<()> {
         out.clear();
-        let Ok(mut state) = self.polls.try_lock() else {
+        if self.is_waited.swap(true, Ordering::Acquire) {
             return Err(busy());
-        };
+        }
+        let _waits = Waits(&self.is_waited);
+        // Nobody else has it for longer than a call that does not wait.
+        let mut state = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.polls.is_own_thread() {
             state.polls = open()?;
             state.is_new = true;
