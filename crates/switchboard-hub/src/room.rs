@@ -19,14 +19,16 @@
 
 mod directory;
 mod event;
+mod members;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use switchboard_wire::{RoomName, Topic};
 
 pub use self::directory::{History, RoomRefusal, Rooms};
 pub use self::event::{Author, Effect, Entry, EntryKind, Event, MemberId, Notice, ShardId};
+use self::members::Members;
 use crate::limits::WHO_NAMES_MAX;
 
 /// A room. See the module's documentation.
@@ -36,7 +38,7 @@ pub struct Room {
     epoch: u64,
     last_seq: u64,
     topic: Option<Topic>,
-    members: BTreeMap<MemberId, Arc<str>>,
+    members: Members,
     /// How many of them are connected to which shard.
     homes: Vec<(ShardId, usize)>,
     /// Connections that are no members and speak here.
@@ -59,7 +61,7 @@ impl Room {
             epoch,
             last_seq,
             topic,
-            members: BTreeMap::new(),
+            members: Members::new(),
             homes: Vec::new(),
             guests: BTreeSet::new(),
         }
@@ -91,7 +93,7 @@ impl Room {
 
     /// The members, in the order of their numbers.
     pub fn members(&self) -> impl Iterator<Item = MemberId> + '_ {
-        self.members.keys().copied()
+        self.members.iter().map(|(id, _)| id)
     }
 
     /// The shards that members are connected to, each once.
@@ -114,7 +116,7 @@ impl Room {
     /// The name under which the others see a member.
     #[must_use]
     pub fn name_of(&self, member: MemberId) -> Option<&Arc<str>> {
-        self.members.get(&member)
+        self.members.get(member)
     }
 
     /// Takes an event, at `now_ms` (milliseconds since 1970-01-01 UTC), and says what follows from
@@ -169,7 +171,7 @@ impl Room {
         is_greeted: bool,
         effects: &mut Vec<Effect>,
     ) {
-        if self.members.contains_key(&member) {
+        if self.members.contains(member) {
             return;
         }
         self.members.insert(member, name);
@@ -201,7 +203,7 @@ impl Room {
         reason: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(name) = self.members.remove(&member) else {
+        let Some(name) = self.members.remove(member) else {
             return;
         };
         let home = member.home();
@@ -217,7 +219,7 @@ impl Room {
     }
 
     fn rename(&mut self, now_ms: u64, member: MemberId, name: Arc<str>) -> Option<Effect> {
-        let shown = self.members.get_mut(&member)?;
+        let shown = self.members.get_mut(member)?;
         if *shown == name {
             return None;
         }
@@ -228,7 +230,11 @@ impl Room {
     }
 
     fn who(&self, member: MemberId) -> Option<Effect> {
-        let first = self.members.values().take(WHO_NAMES_MAX);
+        let first = self
+            .members
+            .iter()
+            .map(|(_, name)| name)
+            .take(WHO_NAMES_MAX);
         let first = first.map(|name| name.to_string()).collect();
         let count = self.members.len();
         self.tell(member, Notice::Present { count, first })
@@ -241,7 +247,7 @@ impl Room {
         topic: Option<Topic>,
         effects: &mut Vec<Effect>,
     ) {
-        if !self.members.contains_key(&member) {
+        if !self.members.contains(member) {
             return;
         }
         if self.topic != topic {
@@ -255,7 +261,7 @@ impl Room {
     /// An answer to a member, if it is here.
     fn tell(&self, member: MemberId, notice: Notice) -> Option<Effect> {
         self.members
-            .contains_key(&member)
+            .contains(member)
             .then_some(Effect::Tell { member, notice })
     }
 

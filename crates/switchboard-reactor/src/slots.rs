@@ -1,5 +1,6 @@
 //! The sources that a reactor owns, under tokens that are never used twice.
 
+use core::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use berkeley::selector::{Interest, Key};
@@ -13,12 +14,12 @@ const GENERATION_MAX: u32 = (1 << 24) - 1;
 
 /// The name of a source within its reactor. The token of a source that is gone names nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token(u64);
+pub struct Token(NonZeroU64);
 
 impl Token {
     /// Two that no source has: whose nothing is, and who gets everything.
-    pub(crate) const NOBODY: Self = Self(u64::MAX);
-    pub(crate) const ANYBODY: Self = Self(u64::MAX - 1);
+    pub(crate) const NOBODY: Self = Self(NonZeroU64::MAX);
+    pub(crate) const ANYBODY: Self = Self::from_parts(u32::MAX - 2, u32::MAX);
 
     /// The place of the source, which others have had before it and will have after it: a small
     /// number, for tables.
@@ -33,25 +34,39 @@ impl Token {
         reason = "the lower half, where `from_parts` has put it"
     )]
     const fn index(self) -> u32 {
-        self.0 as u32
+        self.value() as u32
     }
 
     #[inline]
     pub(crate) const fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
+        (self.value() >> 32) as u32
     }
 
     #[inline]
     pub(crate) const fn from_parts(index: u32, generation: u32) -> Self {
-        Self(((generation as u64) << 32) | index as u64)
+        Self::of(((generation as u64) << 32) | index as u64)
+    }
+
+    /// Kept as one more, so that a token that may be none takes no more room than one.
+    #[inline]
+    const fn of(value: u64) -> Self {
+        match NonZeroU64::new(value.wrapping_add(1)) {
+            Some(kept) => Self(kept),
+            None => Self(NonZeroU64::MAX),
+        }
+    }
+
+    #[inline]
+    const fn value(self) -> u64 {
+        self.0.get() - 1
     }
 
     pub(crate) const fn key(self) -> Key {
-        Key(self.0)
+        Key(self.value())
     }
 
     pub(crate) const fn from_key(key: Key) -> Self {
-        Self(key.0)
+        Self::of(key.0)
     }
 }
 

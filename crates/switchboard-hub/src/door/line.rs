@@ -1,6 +1,5 @@
 //! The line door: text lines, one a message.
 
-use core::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -76,13 +75,11 @@ pub enum LineEvent {
 #[derive(Debug)]
 pub struct LineSession {
     decoder: LineDecoder,
-    idle_ms: u32,
-    line_time_ms: u32,
     heard: Instant,
     /// Its first line has come.
     has_spoken: bool,
     /// Since when an unfinished line has been coming in.
-    line_began: Option<Instant>,
+    line_began: Option<Box<Instant>>,
 }
 
 impl LineSession {
@@ -91,8 +88,6 @@ impl LineSession {
     pub fn new(limits: &Limits, now: Instant) -> Self {
         Self {
             decoder: LineDecoder::new(limits.line_bytes),
-            idle_ms: millis(limits.chat_idle),
-            line_time_ms: millis(limits.line_time),
             heard: now,
             has_spoken: false,
             line_began: None,
@@ -113,7 +108,7 @@ impl LineSession {
                 if !self.decoder.is_inside() {
                     self.line_began = None;
                 } else if self.line_began.is_none() {
-                    self.line_began = Some(now);
+                    self.line_began = Some(Box::new(now));
                 }
                 return None;
             };
@@ -132,26 +127,26 @@ impl LineSession {
 
     /// When [`LineSession::expire`] may have something to say at the earliest.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
-        let idle = self.heard + self.idle();
-        self.line_began
-            .map_or(idle, |began| idle.min(began + self.line_time()))
+    pub fn deadline(&self, limits: &Limits) -> Instant {
+        let idle = self.heard + limits.chat_idle;
+        let began = self.line_began.as_deref();
+        began.map_or(idle, |began| idle.min(*began + limits.line_time))
     }
 
     /// Why the connection has to end now, if it has to.
     #[must_use]
-    pub fn expire(&self, now: Instant) -> Option<String> {
-        if now >= self.heard + self.idle() {
+    pub fn expire(&self, now: Instant, limits: &Limits) -> Option<String> {
+        if now >= self.heard + limits.chat_idle {
             return Some(format!(
                 "idle: nothing was said for {} seconds",
-                self.idle().as_secs_f64()
+                limits.chat_idle.as_secs_f64()
             ));
         }
-        let began = self.line_began?;
-        (now >= began + self.line_time()).then(|| {
+        let began = *self.line_began.as_deref()?;
+        (now >= began + limits.line_time).then(|| {
             format!(
                 "a line was not finished in {} seconds",
-                self.line_time().as_secs_f64()
+                limits.line_time.as_secs_f64()
             )
         })
     }
@@ -160,14 +155,6 @@ impl LineSession {
     #[must_use]
     pub const fn is_inside(&self) -> bool {
         self.line_began.is_some()
-    }
-
-    const fn idle(&self) -> Duration {
-        Duration::from_millis(self.idle_ms as u64)
-    }
-
-    const fn line_time(&self) -> Duration {
-        Duration::from_millis(self.line_time_ms as u64)
     }
 
     fn event(&mut self, line: Line) -> Option<LineEvent> {
@@ -243,11 +230,6 @@ impl LineSession {
             Command::Who => LineEvent::Who,
         }
     }
-}
-
-/// Up to 49 days, as no limit of a line session is longer.
-fn millis(time: Duration) -> u32 {
-    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// True for what only a program sends that has come to the wrong door: the length of a parcel's

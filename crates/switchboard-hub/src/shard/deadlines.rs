@@ -32,9 +32,9 @@ impl<N: Net> Shard<N> {
         };
         let deadline = match &connection.session {
             Session::Line(session) if !session.is_inside() => {
-                return self.arm_idle(net, session.deadline());
+                return self.arm_idle(net, session.deadline(&self.limits));
             }
-            Session::Line(session) => session.deadline(),
+            Session::Line(session) => session.deadline(&self.limits),
             // Nobody can be late while the hub itself is not listening: look again later.
             Session::Parcel(parcel) if parcel.over || connection.stops != 0 => {
                 net.now() + self.limits.parcel_idle
@@ -71,7 +71,7 @@ impl<N: Net> Shard<N> {
             let Session::Line(session) = &connection.session else {
                 continue;
             };
-            let deadline = session.deadline();
+            let deadline = session.deadline(&self.limits);
             if connection.token.is_none() || session.is_inside() {
                 continue;
             }
@@ -130,7 +130,9 @@ impl<N: Net> Shard<N> {
         }
         let is_excused = connection.stops != 0;
         match &mut connection.session {
-            Session::Line(session) => session.expire(now).map_or(Passed::Nothing, Passed::PutOut),
+            Session::Line(session) => session
+                .expire(now, limits)
+                .map_or(Passed::Nothing, Passed::PutOut),
             Session::Parcel(parcel) if parcel.over || is_excused => Passed::Nothing,
             Session::Parcel(parcel) => match parcel.session.expire(now) {
                 Some(error) => Passed::BreakOff(error.to_string()),

@@ -180,28 +180,33 @@ fn a_silent_member_and_an_endless_line_expire_and_a_talking_one_does_not() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let mut session = LineSession::new(&limits, start);
-    assert_eq!(session.deadline(), at(100));
-    assert_eq!(session.expire(at(99)), None);
+    assert_eq!(session.deadline(&limits), at(100));
+    assert_eq!(session.expire(at(99), &limits), None);
     assert!(
         session
-            .expire(at(100))
+            .expire(at(100), &limits)
             .unwrap()
             .contains("nothing was said")
     );
 
     session.push(at(50), &mut b"half".as_slice());
-    assert_eq!(session.deadline(), at(60));
+    assert_eq!(session.deadline(&limits), at(60));
     session.push(at(55), &mut b" of it".as_slice());
     assert_eq!(
-        session.deadline(),
+        session.deadline(&limits),
         at(60),
         "more bytes of the same line win no time"
     );
-    assert!(session.expire(at(60)).unwrap().contains("not finished"));
+    assert!(
+        session
+            .expire(at(60), &limits)
+            .unwrap()
+            .contains("not finished")
+    );
     let mut rest = b" done\n".as_slice();
     assert!(session.push(at(59), &mut rest).is_some());
     assert!(session.push(at(59), &mut rest).is_none());
-    assert_eq!(session.deadline(), at(159));
+    assert_eq!(session.deadline(&limits), at(159));
 }
 
 #[test]
