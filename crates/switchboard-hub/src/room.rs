@@ -164,6 +164,12 @@ impl Room {
         }
     }
 
+    /// What follows from [`Event::Say`] of a member, to all others.
+    pub fn say(&mut self, now_ms: u64, member: MemberId, text: String) -> Option<Entry> {
+        let author = self.name_of(member)?.clone();
+        Some(self.entry(now_ms, author, EntryKind::Text(text)))
+    }
+
     fn join(
         &mut self,
         now_ms: u64,

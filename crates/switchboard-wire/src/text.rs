@@ -5,9 +5,6 @@
 
 use std::borrow::Cow;
 
-/// Bytes that are looked at together, as vector registers do.
-const BLOCK_BYTES: usize = 16;
-
 /// Removes everything that can control a terminal, reorder a line or forge one.
 ///
 /// That is C0 except the tab (line feed and carriage return are removed too), DEL, C1 (U+0080 to
@@ -34,20 +31,28 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter(|c| !is_removed(*c)).collect())
 }
 
-/// Whether all of it is ASCII that shows, spaces and tabs: all of a block at once, the last one
-/// over what was looked at already.
+/// Whether all of it is ASCII that shows, spaces and tabs.
 fn is_plain(bytes: &[u8]) -> bool {
-    let plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
-    let all_are = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & plain(byte));
-    let block_is = |block: &[u8; BLOCK_BYTES]| all_are(block);
-    let half_is = |block: &[u8; BLOCK_BYTES / 2]| all_are(block);
-    let (blocks, rest) = bytes.as_chunks();
-    blocks.iter().all(block_is)
-        && match (bytes.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
-            (Some(last), ..) => block_is(last),
-            (None, Some(first), Some(last)) => half_is(first) && half_is(last),
-            _ => rest.iter().all(plain),
-        }
+    match bytes.len() {
+        0..8 => all_plain(bytes),
+        8..16 => blocks_are_plain::<8>(bytes),
+        16..64 => blocks_are_plain::<16>(bytes),
+        _ => blocks_are_plain::<64>(bytes),
+    }
+}
+
+/// Looks at all of a block at once, and at the last block over what was looked at already.
+fn blocks_are_plain<const N: usize>(bytes: &[u8]) -> bool {
+    let is_plain = |block: &[u8; N]| all_plain(block);
+    let (blocks, _) = bytes.as_chunks();
+    blocks.iter().all(is_plain) && bytes.last_chunk().is_none_or(is_plain)
+}
+
+/// Without an end before the last one, so that vector registers do it.
+#[inline]
+fn all_plain(bytes: &[u8]) -> bool {
+    let is_plain = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    bytes.iter().fold(true, |all, byte| all & is_plain(byte))
 }
 
 /// Whether there is nothing but white space.

@@ -13,6 +13,7 @@ impl<N: Net> Shard<N> {
     /// Bytes of a member.
     pub(super) fn lines(&mut self, net: &mut N, id: ConnectionId, mut bytes: &[u8]) {
         let now = net.now();
+        self.heard_ms = (self.senses.unix_ms)();
         // A member may leave, or be dropped, by what its own line leads to.
         while let Some(connection) = self.connections.get_mut(&id)
             && let Session::Line(session) = &mut connection.session
@@ -37,6 +38,7 @@ impl<N: Net> Shard<N> {
         let Session::Line(session) = &mut connection.session else {
             return;
         };
+        self.heard_ms = (self.senses.unix_ms)();
         if let Some(event) = session.end() {
             let is_there = self.line_event(net, id, event);
             self.work(net);
@@ -54,10 +56,7 @@ impl<N: Net> Shard<N> {
     fn line_event(&mut self, net: &mut N, id: ConnectionId, event: LineEvent) -> bool {
         let member = MemberId(id);
         match event {
-            LineEvent::Say(text) => {
-                let event = Event::say(Author::Member(member), text);
-                self.tell_room_of(id, event);
-            }
+            LineEvent::Say(text) => self.say(net, id, text),
             LineEvent::Who => self.ask_room(id, Event::Who { member }),
             LineEvent::Topic => self.ask_room(id, Event::Topic { member }),
             LineEvent::SetTopic(topic) => {
@@ -90,6 +89,23 @@ impl<N: Net> Shard<N> {
             }
         }
         self.connections.contains_key(&id)
+    }
+
+    /// A member says something. Where it would go round this shard alone, and nothing is to be done
+    /// before it, it goes the short way.
+    fn say(&mut self, net: &mut N, id: ConnectionId, text: String) {
+        let connection = self.connections.get(&id);
+        let Some(room) = connection.and_then(|connection| connection.room.as_ref()) else {
+            return;
+        };
+        if self.post.is_alone() && self.owner.keeps_nothing() {
+            if let Some(said) = self.owner.say(self.heard_ms, room, MemberId(id), text) {
+                self.deliver_entry(net, &said, Some(MemberId(id)));
+            }
+        } else {
+            let event = Event::say(Author::Member(MemberId(id)), text);
+            self.tell_room_of(id, event);
+        }
     }
 
     /// A line for one member alone.

@@ -330,6 +330,11 @@ impl Post {
         self.here.is_empty() && owner == Some(self.place.here)
     }
 
+    /// True if there is no other shard, and nothing to be done here.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.place.shards <= 1 && self.here.is_empty()
+    }
+
     /// To the owner side of one shard.
     pub(crate) fn command_to(&mut self, shard: ShardId, command: Command) {
         self.put(shard, Job::Command(command));

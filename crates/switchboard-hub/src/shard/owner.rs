@@ -367,11 +367,31 @@ impl Owner {
         }
     }
 
+    /// There is no log.
+    pub(super) const fn keeps_nothing(&self) -> bool {
+        self.chronicle.is_none()
+    }
+
+    /// What a member says in a room whose members are all at home in this shard, with its number.
+    /// As [`Owner::happen`], where nothing else follows from it.
+    pub(super) fn say(
+        &mut self,
+        now_ms: u64,
+        name: &RoomName,
+        member: MemberId,
+        text: String,
+    ) -> Option<Published> {
+        let room = self.rooms.get_mut(name)?;
+        let entry = room.say(now_ms, member, text)?;
+        log_entry(name, &entry);
+        Some(Published::new(name.clone(), room.epoch(), entry))
+    }
+
     /// Tells a room what happened, and the homes of its members what follows from it; answers the
     /// number of the entry, if it became one.
     fn happen(&mut self, name: &RoomName, event: Event, post: &mut Post) -> Option<u64> {
         let now_ms = (self.senses.unix_ms)();
-        let is_kept = self.rooms.is_kept(name);
+        let is_kept = self.chronicle.is_some() && self.rooms.is_kept(name);
         let room = self.rooms.get_mut(name)?;
         let mut seq = None;
         let mut effects = core::mem::take(&mut self.effects);
