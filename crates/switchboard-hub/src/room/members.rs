@@ -1,5 +1,6 @@
 //! Who is in a room, in the order of numbers. Most come with the highest number there is, behind
-//! all others: for those each block is filled to its end, where a tree would leave half of it empty.
+//! all others: for those each block is filled to its end, where a tree would leave half of it
+//! empty.
 
 use std::sync::Arc;
 
@@ -125,7 +126,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_an_ordered_map(steps in proptest::collection::vec((0..300_u64, 0..3_u8), 0..2000)) {
+        fn it_is_an_ordered_map(
+            steps in proptest::collection::vec((0..300_u64, 0..3_u8), 0..2000)
+        ) {
             let (mut members, mut model) = (Members::new(), BTreeMap::new());
             for (number, what) in steps {
                 let (id, name) = (MemberId(number), Arc::<str>::from(format!("{what}")));
