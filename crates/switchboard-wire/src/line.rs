@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use crate::buffer::{append_within, take_front};
-use crate::text::{clean, is_blank};
+use crate::text::{clean, is_blank, is_plain};
 
 /// Reads lines out of a byte stream that comes in pieces of any size.
 ///
@@ -174,6 +174,9 @@ pub fn chat_lines(author: &str, text: &str) -> Option<Bytes> {
 /// ```
 pub fn write_chat_lines(out: &mut Vec<u8>, author: &str, text: &str) {
     let author = clean(author);
+    if is_plain(text) {
+        return write_chat_line(out, &author, text);
+    }
     let mut rest = text;
     loop {
         // The carriage return of a `\r\n` goes with the other control characters.
@@ -182,19 +185,22 @@ pub fn write_chat_lines(out: &mut Vec<u8>, author: &str, text: &str) {
             Some((line, behind)) => (line, behind.get(1..)),
             None => (rest, None),
         };
-        let line = clean(line);
-        if !is_blank(&line) {
-            // Right for one line, the usual case.
-            out.reserve(author.len() + line.len() + 2);
-            out.extend_from_slice(author.as_bytes());
-            out.push(b':');
-            out.extend_from_slice(line.as_bytes());
-            out.push(b'\n');
-        }
+        write_chat_line(out, &author, &clean(line));
         match behind {
             Some(behind) => rest = behind,
             None => return,
         }
+    }
+}
+
+fn write_chat_line(out: &mut Vec<u8>, author: &str, line: &str) {
+    if !is_blank(line) {
+        // Right for one line, the usual case.
+        out.reserve(author.len() + line.len() + 2);
+        out.extend_from_slice(author.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
     }
 }
 

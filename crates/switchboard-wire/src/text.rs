@@ -25,14 +25,15 @@ use std::borrow::Cow;
 pub fn clean(text: &str) -> Cow<'_, str> {
     let is_removed = |c: char| c != '\t' && is_control(c);
     // Most text is clean ASCII, which this settles without decoding it.
-    if is_plain(text.as_bytes()) || !text.contains(is_removed) {
+    if is_plain(text) || !text.contains(is_removed) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().filter(|c| !is_removed(*c)).collect())
 }
 
-/// Whether all of it is ASCII that shows, spaces and tabs.
-fn is_plain(bytes: &[u8]) -> bool {
+/// Whether all of it is ASCII that shows, spaces and tabs: one line that is clean.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
     match bytes.len() {
         0..8 => all_plain(bytes),
         8..16 => blocks_are_plain::<8>(bytes),
