@@ -13,7 +13,7 @@ use crate::config::{Config, Door, Keep};
 use crate::limits::{DESCRIPTORS_RESERVED, SHARDS_MAX};
 use crate::log::{Log, LogConfig, LogError};
 use crate::room::ShardId;
-use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared, SharedJournal};
+use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared, SharedJournal, prepare};
 use crate::store::{Store, StoreConfig, StoreError};
 
 /// Why a hub could not start or go on.
@@ -249,12 +249,16 @@ fn open_door(
         let (socket, at, file) = server.into_parts();
         let addr = socket.local_addr()?;
         let port = addr.port().unwrap_or(0);
+        if door != Door::Time {
+            prepare(&socket, door == Door::Parcels)?;
+        }
         let is_shared = door != Door::Time && at.transport() == Transport::Tcp;
         if is_shared && !hands.is_empty() {
             // Only now: somebody else's hub at this address was to be noticed.
             socket.set(opt::ReusePort, true)?;
             for (_hand, start) in &mut *hands {
                 let twin = twin(&socket, &addr)?;
+                prepare(&twin, door == Door::Parcels)?;
                 start.doors.push((door, twin, port));
             }
         }

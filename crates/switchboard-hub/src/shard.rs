@@ -44,6 +44,7 @@ use self::history::Reads;
 pub use self::link::{Batch, Place};
 use self::link::{News, Post};
 pub use self::net::Net;
+pub(crate) use self::net::prepare;
 use self::owner::Owner;
 use self::seats::Seat;
 pub(crate) use self::served::{Message, Served};

@@ -140,14 +140,8 @@ impl Net for Reactor {
         Instant::now()
     }
 
-    fn add(&mut self, socket: Socket, outbox_bytes: usize, breaks_by_reset: bool) -> Result<Token> {
-        if let Err(error) = keep_alive(&socket) {
-            tracing::debug!("{error}");
-        }
-        if breaks_by_reset {
-            // Should the hub die, the kernel closes for it.
-            socket.set(opt::Linger, Some(Duration::ZERO)).ok();
-        }
+    // What is to become of a break it has from its listener: see `prepare`.
+    fn add(&mut self, socket: Socket, outbox_bytes: usize, _: bool) -> Result<Token> {
         self.add_stream(socket, outbox_bytes)
     }
 
@@ -243,14 +237,49 @@ impl Net for Reactor {
     }
 }
 
-/// Lets the kernel find out about peers whose machine has vanished, and sends lines at once.
-fn keep_alive(socket: &Socket) -> Result<()> {
-    if socket.family() == berkeley::Family::UNIX {
+/// Sets a listener's options, which Linux hands on to all that it accepts: a call for each of them
+/// is saved. It lets the kernel find out about peers whose machine has vanished, and sends lines at
+/// once; with `breaks_by_reset`, peers get a reset should the hub die, when the kernel closes for
+/// it.
+///
+/// # Errors
+/// As [`Socket::set`].
+pub(crate) fn prepare(listener: &Socket, breaks_by_reset: bool) -> Result<()> {
+    if listener.family() == berkeley::Family::UNIX {
         return Ok(());
     }
-    socket.set(opt::NoDelay, true)?;
-    socket.set(opt::KeepAlive, true)?;
-    socket.set(opt::KeepIdle, KEEPALIVE_IDLE)?;
-    socket.set(opt::KeepInterval, KEEPALIVE_INTERVAL)?;
-    socket.set(opt::KeepCount, KEEPALIVE_PROBES)
+    listener.set(opt::NoDelay, true)?;
+    listener.set(opt::KeepAlive, true)?;
+    listener.set(opt::KeepIdle, KEEPALIVE_IDLE)?;
+    listener.set(opt::KeepInterval, KEEPALIVE_INTERVAL)?;
+    listener.set(opt::KeepCount, KEEPALIVE_PROBES)?;
+    let linger = breaks_by_reset.then_some(Duration::ZERO);
+    listener.set(opt::Linger, linger)
+}
+
+#[cfg(test)]
+mod tests {
+    use berkeley::{Family, Kind, Protocol};
+
+    use super::*;
+
+    #[test]
+    fn who_is_accepted_has_the_options_of_the_listener() {
+        for breaks_by_reset in [false, true] {
+            let tcp = || Socket::new(Family::INET, Kind::STREAM, Protocol::DEFAULT).unwrap();
+            let (listener, client) = (tcp(), tcp());
+            prepare(&listener, breaks_by_reset).unwrap();
+            let local = Addr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+            listener.bind(&local).unwrap();
+            listener.listen(1).unwrap();
+            client.connect(&listener.local_addr().unwrap()).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            assert!(accepted.get(opt::NoDelay).unwrap());
+            assert!(accepted.get(opt::KeepAlive).unwrap());
+            assert_eq!(accepted.get(opt::KeepIdle).unwrap(), KEEPALIVE_IDLE);
+            assert_eq!(accepted.get(opt::KeepCount).unwrap(), KEEPALIVE_PROBES);
+            let linger = breaks_by_reset.then_some(Duration::ZERO);
+            assert_eq!(accepted.get(opt::Linger).unwrap(), linger);
+        }
+    }
 }

@@ -186,8 +186,11 @@ impl Reactor {
         let is_finishing = stream.is_finishing();
         if !is_left && stream.stage == Stage::Finishing {
             stream.stage = Stage::Shut;
-            // A peer that is gone already has no use for our end.
-            drop(stream.socket.shutdown(Shutdown::WRITE));
+            // A peer that is gone already has no use for our end, and for one that has ended, the
+            // connection is closed at once.
+            if !stream.ended {
+                drop(stream.socket.shutdown(Shutdown::WRITE));
+            }
         }
         if self.driver.wanted(source) != source.watched {
             self.rewatch(token);
