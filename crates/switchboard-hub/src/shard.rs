@@ -176,8 +176,6 @@ pub struct Shard<N: Net> {
     /// Shards whose rooms the log keeps no more, and why.
     not_kept: HashMap<ShardId, String>,
     seats: BTreeMap<RoomName, Seat<N::Feed>>,
-    /// When what is being looked at was read, in milliseconds since 1970-01-01 UTC.
-    heard_ms: u64,
     /// Room for a line that is being made.
     line: Vec<u8>,
     waits: HashMap<ConnectionId, Wait>,
@@ -254,7 +252,6 @@ impl<N: Net> Shard<N> {
             echoes: Echoes::default(),
             post: Post::new(place),
             seats: BTreeMap::new(),
-            heard_ms: 0,
             line: Vec::new(),
             waits: HashMap::new(),
             slowed: BTreeMap::new(),

@@ -68,6 +68,30 @@ impl LineDecoder {
         None
     }
 
+    /// Takes the next line off the front of `bytes` where it lies there from its beginning to its
+    /// end, and is a [`Line::Text`]: without a copy. Otherwise nothing is taken, and
+    /// [`LineDecoder::push`] tells.
+    ///
+    /// ```
+    /// let mut decoder = switchboard_wire::LineDecoder::new(5);
+    /// let mut bytes: &[u8] = b"hello\r\noverlong\n";
+    /// assert_eq!(decoder.whole(&mut bytes), Some("hello"));
+    /// assert_eq!(decoder.whole(&mut bytes), None);
+    /// assert_eq!(bytes, b"overlong\n");
+    /// ```
+    pub fn whole<'a>(&self, bytes: &mut &'a [u8]) -> Option<&'a str> {
+        if self.is_inside() {
+            return None;
+        }
+        let (line, rest) = bytes.split_at_checked(memchr::memchr(b'\n', bytes)?)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let text = str::from_utf8(line)
+            .ok()
+            .filter(|text| text.len() <= self.limit())?;
+        *bytes = rest.get(1..)?;
+        Some(text)
+    }
+
     /// Gives the last line when the stream ended without a newline.
     ///
     /// `None` if the stream ended with one, or inside a line already told as too long. The decoder

@@ -94,6 +94,22 @@ impl LineSession {
         }
     }
 
+    /// Takes the next line off the front of `bytes` where all of it lies there and it is a message:
+    /// what would be [`LineEvent::Say`], without a copy. Otherwise nothing is taken, and
+    /// [`LineSession::push`] tells.
+    pub fn said<'a>(&mut self, now: Instant, bytes: &mut &'a [u8]) -> Option<&'a str> {
+        if !self.has_spoken {
+            return None;
+        }
+        let mut rest = *bytes;
+        let text = self.decoder.whole(&mut rest)?;
+        if text.starts_with('/') || is_parcel(text) || is_blank(text) {
+            return None;
+        }
+        (*bytes, self.heard) = (rest, now);
+        Some(text)
+    }
+
     /// Takes bytes from the front of `bytes` and gives the next event; `None` when they are used
     /// up.
     pub fn push(&mut self, now: Instant, bytes: &mut &[u8]) -> Option<LineEvent> {

@@ -1,9 +1,12 @@
 //! The shard's part in the line door.
 
+use std::time::Instant;
+
 use bytes::Bytes;
-use switchboard_wire::{RoomName, notice};
+use switchboard_wire::{RoomName, notice, write_chat_lines};
 use tracing::warn;
 
+use super::seats::Seat;
 use super::{ConnectionId, Net, Session, Shard};
 use crate::door::line::LineEvent;
 use crate::limits::FINISH_TIME;
@@ -13,7 +16,7 @@ impl<N: Net> Shard<N> {
     /// Bytes of a member.
     pub(super) fn lines(&mut self, net: &mut N, id: ConnectionId, mut bytes: &[u8]) {
         let now = net.now();
-        self.heard_ms = (self.senses.unix_ms)();
+        while self.pass_on(net, id, now, &mut bytes) {}
         // A member may leave, or be dropped, by what its own line leads to.
         while let Some(connection) = self.connections.get_mut(&id)
             && let Session::Line(session) = &mut connection.session
@@ -27,7 +30,32 @@ impl<N: Net> Shard<N> {
             if self.is_waiting(id) {
                 return self.hold(net, id, bytes, false);
             }
+            while self.pass_on(net, id, now, &mut bytes) {}
         }
+    }
+
+    /// Passes a message on the short way: it gets its number and goes to those who read lines, with
+    /// nothing that is made for it. That is possible where nobody reads it in another form, nothing
+    /// is kept of it, and it goes round this shard alone with nothing to be done before it.
+    fn pass_on(&mut self, net: &mut N, id: ConnectionId, now: Instant, bytes: &mut &[u8]) -> bool {
+        if !self.post.is_alone() || self.owner.keeps_something() {
+            return false;
+        }
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return false;
+        };
+        if let (Session::Line(session), Some(room)) = (&mut connection.session, &connection.room)
+            && let Some(feed) = self.seats.get(room).and_then(Seat::only_lines)
+            && let Some(text) = session.said(now, bytes)
+        {
+            if let Some(author) = self.owner.number(room, MemberId(id)) {
+                self.line.clear();
+                write_chat_lines(&mut self.line, author, text);
+                net.append(feed, &self.line, connection.token);
+            }
+            return true;
+        }
+        false
     }
 
     /// A member has ended its side.
@@ -38,7 +66,6 @@ impl<N: Net> Shard<N> {
         let Session::Line(session) = &mut connection.session else {
             return;
         };
-        self.heard_ms = (self.senses.unix_ms)();
         if let Some(event) = session.end() {
             let is_there = self.line_event(net, id, event);
             self.work(net);
@@ -56,7 +83,10 @@ impl<N: Net> Shard<N> {
     fn line_event(&mut self, net: &mut N, id: ConnectionId, event: LineEvent) -> bool {
         let member = MemberId(id);
         match event {
-            LineEvent::Say(text) => self.say(net, id, text),
+            LineEvent::Say(text) => {
+                let event = Event::say(Author::Member(member), text);
+                self.tell_room_of(id, event);
+            }
             LineEvent::Who => self.ask_room(id, Event::Who { member }),
             LineEvent::Topic => self.ask_room(id, Event::Topic { member }),
             LineEvent::SetTopic(topic) => {
@@ -89,23 +119,6 @@ impl<N: Net> Shard<N> {
             }
         }
         self.connections.contains_key(&id)
-    }
-
-    /// A member says something. Where it would go round this shard alone, and nothing is to be done
-    /// before it, it goes the short way.
-    fn say(&mut self, net: &mut N, id: ConnectionId, text: String) {
-        let connection = self.connections.get(&id);
-        let Some(room) = connection.and_then(|connection| connection.room.as_ref()) else {
-            return;
-        };
-        if self.post.is_alone() && self.owner.keeps_nothing() {
-            if let Some(said) = self.owner.say(self.heard_ms, room, MemberId(id), text) {
-                self.deliver_entry(net, &said, Some(MemberId(id)));
-            }
-        } else {
-            let event = Event::say(Author::Member(MemberId(id)), text);
-            self.tell_room_of(id, event);
-        }
     }
 
     /// A line for one member alone.

@@ -39,6 +39,16 @@ struct Form<F> {
     readers: usize,
 }
 
+impl<F: Copy> Seat<F> {
+    /// The feed of lines, if that is the only form in which the room is read here.
+    pub(super) fn only_lines(&self) -> Option<F> {
+        match (&self.lines, &self.frames) {
+            (Some(form), None) => Some(form.feed),
+            _ => None,
+        }
+    }
+}
+
 impl<N: Net> Shard<N> {
     /// A connection is a member of a room from now on, and is to read what comes behind the entry
     /// `last_seq`.

@@ -463,6 +463,40 @@ fn who_stops_reading_is_dropped_and_its_room_is_told() {
 }
 
 #[test]
+fn a_message_is_the_same_whether_anybody_reads_it_in_another_form_or_not() {
+    let pieces = [
+        "first\nsecond\r\n\n  \nthi",
+        "rd\n\x07bell\tand \u{200f}more\n/who\nafter it\n",
+        "\u{1b}[2J\nüñí\n \u{a0}\n\n",
+        &"x".repeat(70_000),
+        "\n/nick al\nnamed\n\x10\0\0\0{}\nlast\n",
+    ];
+    let mut told = [false, true].map(|is_followed| {
+        let mut world = world();
+        let (bob, alice) = (world.connect(CHAT), world.connect(CHAT));
+        if is_followed {
+            let program = world.connect(PARCELS);
+            world.send(program, &follow("lobby", None, None));
+        }
+        (world.takes(bob), world.takes(alice));
+        for piece in pieces {
+            world.send(alice, piece.as_bytes());
+        }
+        let joined = 2 + u64::from(is_followed);
+        let seq = world.room(&RoomName::lobby()).unwrap().last_seq() - joined;
+        (world.hears(bob), world.hears(alice), seq)
+    });
+    // Who follows is counted.
+    told[1].1 = told[1]
+        .1
+        .replace("3 here", "2 here")
+        .replace(", 10.0.0.1:3", "");
+    assert_eq!(told[0], told[1]);
+    assert!(told[0].0.contains("10.0.0.1:2:third\n") && told[0].0.ends_with("al:last\n"));
+    assert_eq!(told[0].2, 10);
+}
+
+#[test]
 fn who_asks_and_does_not_take_the_answers_is_dropped() {
     let limits = Limits {
         outbox_bytes: 2_000,
