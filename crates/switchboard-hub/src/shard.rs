@@ -353,7 +353,9 @@ impl<N: Net> Shard<N> {
             };
             match (&mut connection.session, connection.token) {
                 (Session::Line(_), Some(token)) => {
-                    // A member whose outbox is full misses the notice, not what was sent before.
+                    // The notice is the last that it hears. One whose outbox is full misses that,
+                    // and not what was sent before.
+                    net.leave_feed(token).ok();
                     net.send(token, notice("the hub is closing")).ok();
                     net.finish(token, FINISH_TIME);
                 }

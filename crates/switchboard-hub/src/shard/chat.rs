@@ -154,12 +154,13 @@ impl<N: Net> Shard<N> {
             return;
         };
         warn!("{} is put out: {reason}", connection.label);
-        if let Some(token) = connection.token {
+        let token = connection.token;
+        self.leave_room(net, id, Some(reason.to_owned()));
+        if let Some(token) = token {
             let line: Bytes = notice(&format!("you are put out: {reason}"));
             net.send(token, line).ok();
             net.finish(token, FINISH_TIME);
         }
-        self.leave_room(net, id, Some(reason.to_owned()));
         self.shared.names().release(MemberId(id));
     }
 

@@ -478,7 +478,8 @@ fn a_message_is_the_same_whether_anybody_reads_it_in_another_form_or_not() {
             let program = world.connect(PARCELS);
             world.send(program, &follow("lobby", None, None));
         }
-        (world.takes(bob), world.takes(alice));
+        world.takes(bob);
+        world.takes(alice);
         for piece in pieces {
             world.send(alice, piece.as_bytes());
         }
