@@ -5,6 +5,7 @@
 
 mod ring;
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use berkeley::Error;
@@ -105,11 +106,18 @@ pub(crate) enum Follows {
     Failed(Error),
 }
 
-/// Where the place of a connection is.
+/// Where the place of a connection is. It is kept for each of them, in as few bytes as can be.
 #[derive(Debug, Clone, Copy)]
 struct Subscription {
-    feed: u32,
+    /// The number of the feed's place, and one.
+    feed: NonZeroU32,
     index: u32,
+}
+
+impl Subscription {
+    const fn feed(self) -> u32 {
+        self.feed.get() - 1
+    }
 }
 
 /// A copy of all that a feed has, for many who are going to read no more.
@@ -234,7 +242,7 @@ impl Feeds {
         let number = feed.ring.append_easily(bytes, except)?;
         feed.is_used = true;
         if let Some(own) = own
-            && own.feed == id.index
+            && own.feed() == id.index
             && let Some(reader) = feed.readers.get_mut(own.index as usize)
         {
             reader.set_own();
@@ -260,7 +268,7 @@ impl Feeds {
             return (0, false);
         };
         if let Some(own) = own
-            && own.feed == id.index
+            && own.feed() == id.index
             && let Some(reader) = feed.readers.get_mut(own.index as usize)
         {
             reader.set_own();
@@ -328,7 +336,7 @@ impl Feeds {
     /// A connection's feed, with what is to be written to it.
     pub(crate) fn reader_mut(&mut self, token: Token) -> Option<(FeedId, &Ring, &mut Reader)> {
         let subscription = *self.subscriptions.get(token)?;
-        let id = self.id(subscription.feed);
+        let id = self.id(subscription.feed());
         let feed = self.get_mut(id)?;
         let reader = feed.readers.get_mut(subscription.index as usize)?;
         Some((id, &feed.ring, reader))
@@ -337,7 +345,7 @@ impl Feeds {
     /// The same to look at.
     pub(crate) fn reader(&self, token: Token) -> Option<(&Ring, Reader)> {
         let subscription = self.subscriptions.get(token)?;
-        let feed = self.feeds.get(subscription.feed as usize)?.as_ref()?;
+        let feed = self.feeds.get(subscription.feed() as usize)?.as_ref()?;
         let reader = feed.readers.get(subscription.index as usize)?;
         Some((&feed.ring, *reader))
     }
@@ -357,7 +365,7 @@ impl Feeds {
         let feed = self.get_mut(id).ok_or(Behind)?;
         let index = u32::try_from(feed.readers.len()).unwrap_or(u32::MAX);
         feed.readers.push(Reader::new(token, from));
-        let feed = id.index;
+        let feed = NonZeroU32::MIN.saturating_add(id.index);
         self.subscriptions
             .insert(token, Subscription { feed, index });
         Ok(())
@@ -365,7 +373,7 @@ impl Feeds {
 
     /// True if what a connection reads is written at the end of this turn.
     pub(crate) fn is_due(&self, token: Token) -> bool {
-        let feed = self.subscriptions.get(token).map(|it| it.feed as usize);
+        let feed = self.subscriptions.get(token).map(|it| it.feed() as usize);
         let feed = feed.and_then(|index| self.feeds.get(index)?.as_ref());
         feed.is_some_and(|feed| feed.is_marked)
     }
@@ -375,7 +383,8 @@ impl Feeds {
         if self.subscriptions.is_empty() {
             return None;
         }
-        let Subscription { feed, index } = self.subscriptions.remove(token)?;
+        let subscription = self.subscriptions.remove(token)?;
+        let (feed, index) = (subscription.feed(), subscription.index);
         let feed = self.feeds.get_mut(feed as usize)?.as_mut()?;
         let place = index as usize;
         let reader = (place < feed.readers.len()).then(|| feed.readers.swap_remove(place))?;

@@ -346,6 +346,14 @@ impl Completion {
         self.depart(token, stream, send, bytes.len(), counted);
     }
 
+    /// Hands something over that others get too.
+    pub(super) fn send_shared(&mut self, token: Token, stream: &mut Stream, bytes: Bytes) {
+        let len = bytes.len();
+        let send = self.ring.send(token.key(), bytes);
+        let counted = stream.outbox.count_one(len);
+        self.depart(token, stream, send, len, counted);
+    }
+
     fn depart(
         &mut self,
         token: Token,

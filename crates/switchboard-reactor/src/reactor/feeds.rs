@@ -5,7 +5,8 @@ use core::time::Duration;
 use std::io::IoSlice;
 use std::time::Instant;
 
-use berkeley::{MsgFlags, Result};
+use berkeley::{MsgFlags, Result, Socket};
+use bytes::Bytes;
 
 use super::Reactor;
 use super::completion::Completion;
@@ -337,6 +338,8 @@ struct Laid<'a> {
     from: u64,
     slices: [IoSlice<'a>; PARTS_MAX],
     gathered: Gathered,
+    /// What a ring sends of it.
+    copy: Option<Bytes>,
 }
 
 impl<'a> Laid<'a> {
@@ -345,11 +348,13 @@ impl<'a> Laid<'a> {
             from: u64::MAX,
             slices: [IoSlice::new(&[]); PARTS_MAX],
             gathered: Gathered::default(),
+            copy: None,
         }
     }
 
     fn lay(&mut self, ring: &'a Ring, reader: Reader, bytes_max: usize) {
         self.from = reader.next();
+        self.copy = None;
         self.gathered = ring.gather(reader, bytes_max, &mut self.slices);
     }
 
@@ -395,13 +400,11 @@ impl Writer<'_> {
             self.shared.lay(self.ring, anybody, self.bytes_max);
         }
         let Gathered { bytes, next, .. } = self.shared.gathered;
-        match send(
-            self.driver,
-            self.is_batch,
-            reader.token,
-            stream,
-            self.shared.parts(),
-        ) {
+        let sent = match self.hand_over_shared(reader.token, stream) {
+            true => Ok(bytes),
+            false => send(&stream.socket, self.shared.parts()),
+        };
+        match sent {
             Ok(len) if len == bytes => {
                 stream.took();
                 reader.set_next(next, end);
@@ -409,6 +412,31 @@ impl Writer<'_> {
             }
             other => self.after_send(reader, stream, other),
         }
+    }
+
+    /// Hands what all get over to a ring, if that is short and there are enough of them: they share
+    /// one copy.
+    fn hand_over_shared(&mut self, token: Token, stream: &mut Stream) -> bool {
+        if !self.is_batch {
+            return false;
+        }
+        let Some(driver) = self.driver.completion() else {
+            return false;
+        };
+        let [only] = self.shared.parts() else {
+            return false;
+        };
+        if !Completion::copies(only.len()) {
+            return false;
+        }
+        if self.shared.copy.is_none() {
+            let copy = self.pool.copy(only);
+            self.shared.copy = Some(copy);
+        }
+        if let Some(copy) = &self.shared.copy {
+            driver.send_shared(token, stream, copy.clone());
+        }
+        true
     }
 
     /// The same for a reader that does not get what the others get: entries of its own are passed
@@ -429,13 +457,7 @@ impl Writer<'_> {
             if bytes > room && room < self.bytes_max {
                 return Some(Follows::Enough);
             }
-            match send(
-                self.driver,
-                self.is_batch,
-                reader.token,
-                stream,
-                laid.parts(),
-            ) {
+            match send(&stream.socket, laid.parts()) {
                 Ok(len) if len == bytes => {
                     stream.took();
                     reader.set_next(next, end);
@@ -478,28 +500,12 @@ impl Writer<'_> {
     }
 }
 
-/// Sends as one: now, or what is short together with what others get.
+/// Sends as one.
 #[inline]
-fn send(
-    driver: &mut Driver,
-    is_batch: bool,
-    token: Token,
-    stream: &mut Stream,
-    parts: &[IoSlice<'_>],
-) -> Result<usize> {
+fn send(socket: &Socket, parts: &[IoSlice<'_>]) -> Result<usize> {
     match parts {
         [] => Ok(0),
-        [only] => {
-            if is_batch
-                && let Some(driver) = driver.completion()
-                && Completion::copies(only.len())
-                && !stream.has_records()
-            {
-                driver.send_copy(token, stream, only);
-                return Ok(only.len());
-            }
-            stream.socket.send(only, MsgFlags::NONE)
-        }
-        _ => stream.socket.send_gathered(parts, MsgFlags::NONE),
+        [only] => socket.send(only, MsgFlags::NONE),
+        _ => socket.send_gathered(parts, MsgFlags::NONE),
     }
 }
