@@ -401,10 +401,11 @@ impl Backend {
     /// completion of what `epoll` finds in its list.
     ///
     /// A ring that completes operations ([`crate::uring`]) is another matter. An echo server on it
-    /// served, for the same processor time, 1.02 to 1.06 times as much as on `epoll` at 100 and
-    /// 1,000 busy connections and 1.1 times at 9,000, and as much with one connection or with much
-    /// at once. That is worth choosing where thousands are busy. It is not the default, because it
-    /// takes a megabyte of buffers for each thread, and is forbidden in many containers.
+    /// served, for the same processor time, 1.02 to 1.07 times as much as on `epoll` at 100 and
+    /// 1,000 busy connections and 1.06 to 1.09 times at 10,000, as much with one connection, and
+    /// 0.97 times where each of 1,000 brings 64 KiB at once. That is worth choosing where thousands
+    /// are busy. It is not the default, because it takes a megabyte of buffers for each thread, and
+    /// is forbidden in many containers.
     pub const BEST: Self = Self::Epoll;
 
     /// All of them.
