@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berkeley::{Deadline, Error, Kind, Level, Mode, MsgFlags, Socket, ZeroCopySender};
+use berkeley::{Deadline, Error, Kind, Level, Mode, MsgFlags, Socket, ZeroCopySender, opt};
 
 use crate::ancillary::switch;
 use crate::hooks::{LIMIT, MODES, Watcher, assert_interrupted, refuse_restart, stormed};
@@ -149,12 +149,14 @@ fn buffers_that_are_not_copied_go_through_the_hook() {
 fn a_deadline_bounds_sending_a_buffer_and_waiting_for_it() {
     for mode in ALL_MODES {
         let (a, b) = tcp_pair();
+        a.set(opt::SendBuffer, 1 << 16).unwrap();
+        b.set(opt::RecvBuffer, 1 << 16).unwrap();
         a.set_mode(mode).unwrap();
         let mut sender = ZeroCopySender::new(a).unwrap();
         let soon = || Deadline::within(LIMIT);
         assert_takes(LIMIT, || {
             // Nobody reads.
-            assert_timed_out(sender.until(soon()).send_all(vec![7; 32 << 20]));
+            assert_timed_out(sender.until(soon()).send_all(vec![7; 1 << 20]));
         });
         assert!(sender.pending() >= 1, "what went of the first one");
         assert_takes(LIMIT, || {
