@@ -18,6 +18,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 
 use switchboard_wire::Nick;
 use switchboard_wire::limits::NICK_CHARS_MAX;
@@ -33,6 +34,8 @@ pub struct Names {
     taken: BTreeMap<String, Holder>,
     /// The look of what each holder is called.
     looks: BTreeMap<MemberId, String>,
+    /// Names that were given up while they were lent, by what they look like.
+    former: BTreeMap<String, Holder>,
     reserved: BTreeSet<String>,
 }
 
@@ -40,6 +43,15 @@ pub struct Names {
 struct Holder {
     owner: MemberId,
     nick: Nick,
+    /// To whom it is lent, if it is.
+    lent: Weak<Lent>,
+}
+
+/// A name for as long as somebody may still show it whose owner has given it up: until then nobody
+/// else gets it.
+#[derive(Debug)]
+pub struct Lent {
+    look: String,
 }
 
 /// Why a name cannot be had.
@@ -81,11 +93,13 @@ impl Names {
         Self {
             taken: BTreeMap::new(),
             looks: BTreeMap::new(),
+            former: BTreeMap::new(),
             reserved: RESERVED_NICKS.iter().map(|nick| look(nick)).collect(),
         }
     }
 
-    /// Gives `owner` a name in place of the one it had.
+    /// Gives `owner` a name in place of the one it had. One that is lent is not free before it is
+    /// given back.
     ///
     /// # Errors
     /// [`NameRefusal`]; `owner` keeps what it had.
@@ -96,7 +110,7 @@ impl Names {
         if self.reserved.contains(&look) {
             return Err(NameRefusal::Reserved { nick });
         }
-        if let Some(holder) = self.taken.get(&look)
+        if let Some(holder) = self.holder_of(&look)
             && holder.owner != owner
         {
             return Err(if holder.nick.canonical() == form {
@@ -107,16 +121,51 @@ impl Names {
             });
         }
         self.release(owner);
+        let former = self.former.remove(&look);
+        let lent = former.map(|holder| holder.lent).unwrap_or_default();
         self.looks.insert(owner, look.clone());
-        self.taken.insert(look, Holder { owner, nick });
+        self.taken.insert(look, Holder { owner, nick, lent });
         Ok(())
     }
 
-    /// Takes back what `owner` is called, if it has a name.
+    /// Takes back what `owner` is called, if it has a name. One that is lent is not free before it
+    /// is given back.
     pub fn release(&mut self, owner: MemberId) {
-        if let Some(look) = self.looks.remove(&owner) {
-            self.taken.remove(&look);
+        if let Some(look) = self.looks.remove(&owner)
+            && let Some(holder) = self.taken.remove(&look)
+            && holder.lent.strong_count() > 0
+        {
+            self.former.insert(look, holder);
         }
+    }
+
+    /// Lends what `owner` is called, if it has a name, to whoever shows it until it hears better.
+    pub fn lend(&mut self, owner: MemberId) -> Option<Arc<Lent>> {
+        let look = self.looks.get(&owner)?;
+        let holder = self.taken.get_mut(look)?;
+        Some(holder.lent.upgrade().unwrap_or_else(|| {
+            let lent = Arc::new(Lent { look: look.clone() });
+            holder.lent = Arc::downgrade(&lent);
+            lent
+        }))
+    }
+
+    /// A name that was lent is not shown any more. When all have given it back and its owner has
+    /// given it up, it is free.
+    pub fn give_back(&mut self, lent: Arc<Lent>) {
+        if let Some(Lent { look }) = Arc::into_inner(lent)
+            && let Some(holder) = self.former.get(&look)
+            && holder.lent.strong_count() == 0
+        {
+            self.former.remove(&look);
+        }
+    }
+
+    /// Who has a name that looks like this, or has had it and not got it back.
+    fn holder_of(&self, look: &str) -> Option<&Holder> {
+        let is_lent = |holder: &&Holder| holder.lent.strong_count() > 0;
+        let former = || self.former.get(look).filter(is_lent);
+        self.taken.get(look).or_else(former)
     }
 
     /// Who has this name, in whatever case and width it is written; not who has one that only looks
@@ -138,16 +187,16 @@ impl Names {
         Some(&self.taken.get(self.looks.get(&owner)?)?.nick)
     }
 
-    /// How many names are taken.
+    /// How many names are not to be had.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.taken.len()
+        self.taken.len() + self.former.len()
     }
 
-    /// True if nobody has a name.
+    /// True if every name is to be had.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.taken.is_empty()
+        self.len() == 0
     }
 }
 

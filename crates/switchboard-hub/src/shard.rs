@@ -309,8 +309,8 @@ impl<N: Net> Shard<N> {
 
     /// Forgets a connection's socket; the connection too, unless the store still owes it answers.
     fn forget(&mut self, net: &mut N, id: ConnectionId) {
-        self.give_back(id);
         self.forget_wait(id);
+        self.give_back(id);
         self.slowed.remove(&id);
         self.disarm(net, id);
         let Some(connection) = self.connections.get_mut(&id) else {

@@ -14,6 +14,7 @@ use switchboard_wire::{MessageId, RoomName};
 
 use crate::door::{line, parcel};
 use crate::limits::SHARD_JOB_BYTES;
+use crate::names::Lent;
 use crate::room::{Entry, EntryKind, Event, MemberId, Notice, ShardId};
 
 /// Which of how many shards one is.
@@ -77,7 +78,12 @@ pub(crate) enum Command {
         counts: bool,
     },
     /// A member does something in its room, or leaves it.
-    Do { room: RoomName, event: Event },
+    Do {
+        room: RoomName,
+        event: Event,
+        /// The name that the room shows until then and not any more.
+        lent: Option<Arc<Lent>>,
+    },
     /// A connection that need not be a member brings something into a room, which stays until it
     /// lets go of it: [`News::Acked`] if there is a ticket, [`News::NotTaken`] in any case.
     Bring {

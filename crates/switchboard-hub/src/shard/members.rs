@@ -13,7 +13,7 @@ use super::waits::Awaited;
 use super::{ConnectionId, Net, Session, Shard};
 use crate::door::line;
 use crate::limits::FINISH_TIME;
-use crate::names::NameRefusal;
+use crate::names::{Lent, NameRefusal};
 use crate::room::{Event, MemberId, Notice};
 
 /// Where a room is when somebody comes.
@@ -120,15 +120,27 @@ impl<N: Net> Shard<N> {
         reason: Option<String>,
     ) {
         let event = Event::Leave { member, reason };
-        self.post.command(Command::Do { room, event });
+        let lent = self.lend_name(member);
+        self.post.command(Command::Do { room, event, lent });
+    }
+
+    /// The name that rooms show of a member until they carry out what they are told now. What one
+    /// shard tells may come behind what another does who has the name next.
+    fn lend_name(&self, member: MemberId) -> Option<Arc<Lent>> {
+        if self.post.place.shards <= 1 {
+            return None;
+        }
+        self.shared.names().lend(member)
     }
 
     /// Gives a connection a name, and tells those who see it.
     pub(super) fn take_name(&mut self, id: ConnectionId, nick: &Nick) -> Result<(), NameRefusal> {
         let member = MemberId(id);
+        let lent = self.lend_name(member);
         self.shared.names().take(member, nick)?;
         let Some(connection) = self.connections.get_mut(&id) else {
             self.shared.names().release(member);
+            self.shared.give_back(lent);
             return Ok(());
         };
         let name: Arc<str> = nick.as_str().into();
@@ -138,8 +150,11 @@ impl<N: Net> Shard<N> {
         for room in here.into_iter().chain(there) {
             let name = name.clone();
             let event = Event::Rename { member, name };
-            self.post.command(Command::Do { room, event });
+            let lent = lent.clone();
+            self.post.command(Command::Do { room, event, lent });
         }
+        // Where no room knows it, it is free.
+        self.shared.give_back(lent);
         Ok(())
     }
 
@@ -158,7 +173,8 @@ impl<N: Net> Shard<N> {
     /// Tells the room of a member what happened.
     pub(super) fn tell_room_of(&mut self, id: ConnectionId, event: Event) {
         if let Some(room) = self.room_of(id).cloned() {
-            let command = Command::Do { room, event };
+            let lent = None;
+            let command = Command::Do { room, event, lent };
             if self.post.is_first(&command) {
                 // What would be taken out of the queue next need not go in.
                 self.owner.obey(command, &mut self.post);

@@ -92,7 +92,7 @@ impl Owner {
                 let why = format!("the room {room} cannot be read: {why}");
                 warn!("{why}");
                 for command in waiting {
-                    refuse(command, &why, post);
+                    self.refuse(command, &why, post);
                 }
                 return;
             }
@@ -121,6 +121,24 @@ impl Owner {
         }
         self.found = None;
         self.close_forgotten(&room);
+    }
+
+    /// A command cannot be done in a room of which nothing is known.
+    fn refuse(&self, command: Command, why: &str, post: &mut Post) {
+        let why = why.to_owned();
+        match command {
+            Command::Enter { member, .. } => {
+                post.news(member.home(), News::NotEntered { member, why });
+            }
+            Command::Bring { guest, ticket, .. } => {
+                post.news(guest.home(), News::NotTaken { guest, ticket, why });
+            }
+            Command::LetGo { guest, .. } => post.news(guest.home(), News::LetGo { guest }),
+            Command::Settle { member, .. } => post.news(member.home(), News::Settled { member }),
+            Command::CatchUp { member, .. } => post.news(member.home(), News::CaughtUp { member }),
+            Command::Do { lent, .. } => self.shared.give_back(lent),
+            Command::List { .. } => {}
+        }
     }
 
     /// A room that is not there has no record.
@@ -174,7 +192,10 @@ impl Owner {
                 };
                 self.enter(&room, (member, counts), event, post);
             }
-            Command::Do { room, event } => self.act(&room, event, post),
+            Command::Do { room, event, lent } => {
+                self.act(&room, event, post);
+                self.shared.give_back(lent);
+            }
             Command::Bring {
                 room,
                 guest,
@@ -436,23 +457,6 @@ fn history_of(senses: &Senses, found: &mut Option<(RoomName, History)>) -> Histo
     found
         .take()
         .map_or_else(|| History::from((senses.entropy)()), |(_, history)| history)
-}
-
-/// A command cannot be done in a room of which nothing is known.
-fn refuse(command: Command, why: &str, post: &mut Post) {
-    let why = why.to_owned();
-    match command {
-        Command::Enter { member, .. } => {
-            post.news(member.home(), News::NotEntered { member, why });
-        }
-        Command::Bring { guest, ticket, .. } => {
-            post.news(guest.home(), News::NotTaken { guest, ticket, why });
-        }
-        Command::LetGo { guest, .. } => post.news(guest.home(), News::LetGo { guest }),
-        Command::Settle { member, .. } => post.news(member.home(), News::Settled { member }),
-        Command::CatchUp { member, .. } => post.news(member.home(), News::CaughtUp { member }),
-        Command::Do { .. } | Command::List { .. } => {}
-    }
 }
 
 /// What happened in a room, for the log.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Guests;
 use crate::limits::{Limits, SHARD_BACKLOG_BYTES_MAX, SHARDS_MAX};
-use crate::names::Names;
+use crate::names::{Lent, Names};
 use crate::room::ShardId;
 
 /// See the module's documentation.
@@ -84,6 +84,13 @@ impl Shared {
     pub(super) fn names(&self) -> MutexGuard<'_, Names> {
         // A thread that panicked with the names in hand has at most forgotten to free one.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name that was lent to a room is not shown there any more.
+    pub(super) fn give_back(&self, lent: Option<Arc<Lent>>) {
+        if let Some(lent) = lent {
+            self.names().give_back(lent);
+        }
     }
 
     fn crowd(&self) -> MutexGuard<'_, Crowd> {

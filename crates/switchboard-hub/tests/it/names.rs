@@ -160,6 +160,34 @@ fn a_name_is_free_when_its_owner_takes_another_or_goes() {
 }
 
 #[test]
+fn a_name_that_is_lent_is_free_when_it_is_given_up_and_back() {
+    let (alice, carol) = (nick("alice"), nick("carol"));
+    let mut names = Names::new();
+    assert!(names.lend(ALICE).is_none(), "it has none");
+    names.take(ALICE, &alice).unwrap();
+    let (here, there) = (names.lend(ALICE).unwrap(), names.lend(ALICE).unwrap());
+    names.take(ALICE, &carol).unwrap();
+    assert!(names.take(OTHER, &nick("\u{430}lice")).is_err());
+    assert_eq!((names.owner_of("alice"), names.len()), (None, 2));
+    names.give_back(here);
+    assert!(names.take(OTHER, &alice).is_err());
+    // Its owner may have it back, and give it up once more.
+    names.take(ALICE, &alice).unwrap();
+    names.release(ALICE);
+    assert!(names.take(OTHER, &alice).is_err());
+    names.give_back(there);
+    assert_eq!(names.len(), 0);
+    names.take(OTHER, &alice).unwrap();
+    // What was given back before it was given up is nobody's but its owner's.
+    let lent = names.lend(OTHER).unwrap();
+    names.give_back(lent);
+    assert!(names.take(ALICE, &alice).is_err());
+    names.release(OTHER);
+    names.take(ALICE, &alice).unwrap();
+    assert_eq!(names.owner_of("alice"), Some(ALICE));
+}
+
+#[test]
 fn an_owner_is_found_by_its_name_and_not_by_what_looks_like_it() {
     let mut names = Names::new();
     names.take(ALICE, &nick("Alice")).unwrap();

@@ -259,6 +259,39 @@ fn names_rooms_and_private_messages_are_those_of_the_whole_hub() {
 }
 
 #[test]
+fn nobody_gets_a_name_that_a_room_still_shows() {
+    let (name, other) = (room_at(1), room_at(0));
+    let mut world = world();
+    let (first, second) = (world.connect(CHAT), world.connect(CHAT));
+    for who in [first, second] {
+        world.say(who, &format!("/join {name}"));
+    }
+    world.say(first, "/nick alice");
+    let gives_up = [
+        ("/nick carol\n".to_owned(), "alice"),
+        // It comes into a room of its own shard at once.
+        (format!("/join {other}\n/nick dora\n"), "carol"),
+        (format!("/join {name}\n"), ""),
+        ("/quit\n".to_owned(), "dora"),
+    ];
+    for (line, former) in gives_up {
+        if former.is_empty() {
+            world.send(first, line.as_bytes());
+            continue;
+        }
+        world.give(first, line.as_bytes());
+        world.takes(second);
+        world.give(second, format!("/nick {former}\n").as_bytes());
+        let refused = format!("* somebody else is {former}: take another name\n");
+        assert_eq!(world.hears(second), refused);
+        world.hand_over();
+        world.takes(second);
+        let taken = format!("* you are now {former}\n");
+        assert_eq!(world.say(second, &format!("/nick {former}")), taken);
+    }
+}
+
+#[test]
 fn a_parcel_for_another_shards_room_is_acknowledged_and_taken_once() {
     for owner in [0, 1] {
         let name = room_at(owner);
