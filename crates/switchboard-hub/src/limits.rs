@@ -48,6 +48,10 @@ pub const FEED_ENTRIES_MAX: usize = 64 * 1024;
 /// a new one 4 KiB.
 pub const FEEDS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Entries that a member has made itself and not passed in what it reads: when it is fed from the
+/// log it is not shown them. Of more than that it is shown the oldest.
+pub const OWN_ENTRIES_MAX: usize = 4096;
+
 /// Bytes that are read from one member in one turn: a burst of short lines is some hundreds of
 /// them, with everybody else in between.
 pub const CHAT_READ_BYTES_MAX: u32 = 64 * 1024;

@@ -20,6 +20,7 @@ mod history;
 mod link;
 mod members;
 mod net;
+mod own;
 mod owner;
 mod parcels;
 mod seats;

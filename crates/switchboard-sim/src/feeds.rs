@@ -106,6 +106,11 @@ impl Feeds {
         self.readers.remove(&token);
     }
 
+    /// The number of the entry that a reader gets next.
+    pub(crate) fn next_of(&self, token: Token) -> Option<u64> {
+        self.readers.get(&token).map(|(_, next)| *next)
+    }
+
     /// Who reads a feed.
     pub(crate) fn readers_of(&self, feed: FeedId) -> Vec<Token> {
         let readers = self.readers.iter();

@@ -9,7 +9,8 @@ use switchboard_wire::{Answer, RoomName, notice};
 use tracing::warn;
 
 use super::chronicle::OWNER_REQUEST;
-use super::link::Command;
+use super::link::{Command, Published};
+use super::own::Own;
 use super::waits::{Awaited, Stop};
 use super::{CATCH_UP_TIMER, ConnectionId, LOG_TIMER, Net, RETAIN_TIMER, Session, Shard};
 use crate::door::line::{encode_again, encode_kept};
@@ -19,7 +20,7 @@ use crate::limits::{
     RETAIN_EVERY, SEARCH_WORDS_MAX,
 };
 use crate::log::{Asker, LogEntry, LogError, LogReply, LogRequest, Page, PageFrom, Search};
-use crate::room::{MemberId, ShardId};
+use crate::room::{EntryKind, MemberId, ShardId};
 
 /// What members are answered where nothing is kept.
 const NO_LOG: &str = "this hub keeps no history: its log is off";
@@ -31,6 +32,8 @@ pub(super) struct Reads {
     asked: HashMap<u64, Read>,
     /// Readers that are behind their rooms.
     catching_up: HashMap<ConnectionId, CatchingUp>,
+    /// What readers of lines have said and may not have passed yet.
+    own: HashMap<ConnectionId, Own>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -172,6 +175,37 @@ impl<N: Net> Shard<N> {
         !catching_up.is_empty() && catching_up.remove(&id).is_some()
     }
 
+    /// A reader of lines has made the entry itself. Who comes is not shown that anyway.
+    pub(super) fn note_own(
+        &mut self,
+        net: &N,
+        (id, token): (ConnectionId, N::Token),
+        made: &Published,
+        first: u64,
+    ) {
+        if self.journal.is_none()
+            || matches!(made.entry.kind, EntryKind::Joined)
+            || self.room_of(id) != Some(&made.room)
+            || self.parcel(id).is_some()
+        {
+            return;
+        }
+        let next = match self.reads.catching_up.get(&id) {
+            Some(it) => it.known + 1,
+            // Who has just fallen behind is not told so yet.
+            None => net.feed_next(token).map_or(0, |next| first + next),
+        };
+        let own = self.reads.own.entry(id).or_default();
+        own.add(made.entry.seq, next);
+    }
+
+    /// A reader of lines is not where it was.
+    pub(super) fn forget_own(&mut self, id: ConnectionId) {
+        if !self.reads.own.is_empty() {
+            self.reads.own.remove(&id);
+        }
+    }
+
     fn is_caught_up_by(&self, id: ConnectionId, request: u64) -> bool {
         let catching_up = self.reads.catching_up.get(&id);
         catching_up.is_some_and(|it| it.step == Step::Asked(request))
@@ -199,26 +233,31 @@ impl<N: Net> Shard<N> {
         if !self.is_caught_up_by(id, request) {
             return;
         }
-        let own_name = self.connections.get(&id).and_then(|it| match it.session {
-            Session::Line(_) => Some(Arc::clone(&it.name)),
-            Session::Parcel(_) => None,
-        });
-        let Some(it) = self.reads.catching_up.get_mut(&id) else {
+        let is_line = self.parcel(id).is_none();
+        let Reads {
+            catching_up, own, ..
+        } = &mut self.reads;
+        let Some(it) = catching_up.get_mut(&id) else {
             return;
         };
+        let mut own = own.get_mut(&id);
         let mut piece = BytesMut::new();
         if let Some((from, to)) = page.gone_after(it.known) {
-            piece.extend_from_slice(&gone(it, own_name.is_some(), from, to));
+            piece.extend_from_slice(&gone(it, is_line, from, to));
             it.known = to;
         }
         for entry in &page.entries {
             it.known = entry.seq;
-            match &own_name {
-                // It knows what it did itself.
-                Some(name) if *name == entry.author => {}
-                Some(_) => piece.extend_from_slice(&encode_again(entry)),
-                None => piece.extend_from_slice(&encode_logged(entry)),
+            // It knows what it did itself.
+            let is_own = own.as_ref().is_some_and(|own| own.has(entry.seq));
+            match is_line {
+                true if is_own => {}
+                true => piece.extend_from_slice(&encode_again(entry)),
+                false => piece.extend_from_slice(&encode_logged(entry)),
             }
+        }
+        if let Some(own) = &mut own {
+            own.pass(it.known + 1);
         }
         let is_empty = piece.is_empty();
         let (room, known, is_hole) = (it.room.clone(), it.known, it.known < page.last_seq);
@@ -232,9 +271,9 @@ impl<N: Net> Shard<N> {
         if is_stuck {
             self.reads.catching_up.remove(&id);
             let why = "the log does not have all of its room";
-            return match own_name {
-                Some(_) => self.put_out(net, id, why),
-                None => self.break_off(net, id, why),
+            return match is_line {
+                true => self.put_out(net, id, why),
+                false => self.break_off(net, id, why),
             };
         }
         if self.reads.catching_up.contains_key(&id) && self.can_read_on(net, id, &room, known + 1) {

@@ -63,7 +63,8 @@ impl<N: Net> Shard<N> {
         }
         let Some(follow) = follow else {
             if !was_there {
-                self.read_on(net, id, &room, last + 1);
+                // That it came is next, which it knows.
+                self.read_on(net, id, &room, last + 2);
             }
             return;
         };
@@ -107,6 +108,7 @@ impl<N: Net> Shard<N> {
             && let Some(room) = connection.room.take()
         {
             let is_line = matches!(connection.session, Session::Line(_));
+            self.forget_own(id);
             self.stand_up(net, &room, is_line);
             self.leave_behind(room, MemberId(id), reason);
         }

@@ -88,6 +88,9 @@ pub trait Net {
     /// As [`Reactor::feed_range`].
     fn feed_range(&self, feed: Self::Feed) -> Range<u64>;
 
+    /// As [`Reactor::feed_next`].
+    fn feed_next(&self, token: Self::Token) -> Option<u64>;
+
     /// As [`Reactor::outbox_bytes`].
     fn outbox_bytes(&self, token: Self::Token) -> usize;
 
@@ -188,6 +191,10 @@ impl Net for Reactor {
 
     fn feed_range(&self, feed: FeedId) -> Range<u64> {
         self.feed_range(feed)
+    }
+
+    fn feed_next(&self, token: Token) -> Option<u64> {
+        self.feed_next(token)
     }
 
     fn outbox_bytes(&self, token: Token) -> usize {

@@ -114,18 +114,22 @@ impl<N: Net> Shard<N> {
         let Some(seat) = self.seats.get(&entry.room) else {
             return;
         };
-        if let Some(form) = &seat.lines {
-            let except = except.and_then(|MemberId(id)| self.connections.get(&id)?.token);
+        let (lines, frames) = (seat.lines, seat.frames);
+        if let Some(form) = lines {
+            let token = except.and_then(|MemberId(id)| self.connections.get(&id)?.token);
             // Without a line it has its number all the same.
             let line = if self.post.place.shards <= 1 {
                 entry.line_in(&mut self.line)
             } else {
                 entry.line().map_or(&[][..], |line| line)
             };
-            net.append(form.feed, line, except);
+            net.append(form.feed, line, token);
+            if let (Some(MemberId(id)), Some(token)) = (except, token) {
+                self.note_own(net, (id, token), entry, form.first);
+            }
         }
         // Whoever counts gets every number.
-        if let Some(form) = &seat.frames
+        if let Some(form) = frames
             && self.journal.is_none()
         {
             net.append(form.feed, entry.frames(), None);

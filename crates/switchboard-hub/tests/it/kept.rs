@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use switchboard_hub::Limits;
 use switchboard_hub::limits::{
-    APPEND_ENTRIES_MAX, CLIENT_IDS_MAX, CLIENT_IDS_WINDOW, LIGHT_SENDER_BYTES_MAX,
+    APPEND_ENTRIES_MAX, CLIENT_IDS_MAX, CLIENT_IDS_WINDOW, FEED_BYTES_MAX, LIGHT_SENDER_BYTES_MAX,
     LOG_BACKLOG_BYTES_MAX,
 };
 use switchboard_hub::log::{
@@ -41,9 +41,13 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with(&Limits::default())
+    }
+
+    fn with(limits: &Limits) -> Self {
         let paper = Arc::new(Paper::default());
         let journal = Some(Arc::clone(&paper) as _);
-        let world = World::with_journal(1, &Limits::default(), journal);
+        let world = World::with_journal(1, limits, journal);
         Self { world, paper }
     }
 
@@ -248,6 +252,48 @@ fn a_follower_that_is_behind_is_given_pages_and_then_what_comes() {
     let asked = desk.asked();
     page(&mut desk, &asked[0], 5, &[6]);
     assert_eq!(numbers(&desk.world.reads(follower)), ["6", "7"]);
+}
+
+#[test]
+fn who_is_fed_from_the_log_is_shown_what_others_did_and_not_what_it_did_itself() {
+    let mut desk = Desk::with(&Limits {
+        outbox_bytes: 1000,
+        ..Limits::default()
+    });
+    desk.load(None);
+    let (slow, other) = (desk.world.connect(CHAT), desk.world.connect(CHAT));
+    desk.world.say(slow, "/nick ada");
+    // It takes nothing from now on: three of these fit, and then an answer.
+    let long = "x".repeat(300);
+    for _ in 0..4 {
+        desk.world.say(other, &long);
+    }
+    desk.world.send(slow, b"mine\n/nick bea\nmine too\n");
+    desk.world.say(other, "/nick ada");
+    desk.world.say(other, "hers");
+    for _ in 0..FEED_BYTES_MAX / 300 {
+        desk.world.say(other, &long);
+    }
+    let mut entries = desk.appended();
+    let last_seq = entries.last().unwrap().seq;
+    entries.retain(|entry| entry.kind == LogKind::Renamed || entry.text.len() < 10);
+    entries.retain(|entry| entry.kind != LogKind::Joined);
+    let texts: Vec<_> = entries.iter().map(|entry| entry.text.as_str()).collect();
+    assert_eq!(texts, ["ada", "mine", "bea", "mine too", "ada", "hers"]);
+    desk.world.takes(slow);
+    let asked = desk.asked();
+    let [LogRequest::Page { id, .. }] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
+    let page = Page {
+        epoch: entries[0].epoch,
+        first_seq: 1,
+        last_seq,
+        entries: entries.split_off(1),
+    };
+    desk.world.log_says(LogReply::Page { id: *id, page });
+    let shown = "* 10.0.0.1:2 is now ada\nada:hers\n";
+    assert_eq!(desk.world.hears(slow), shown);
 }
 
 #[test]

@@ -218,6 +218,11 @@ impl Net for Wires {
         feed.map_or(0..0, |feed| feed.first..feed.next())
     }
 
+    fn feed_next(&self, token: u32) -> Option<u64> {
+        let feed = self.feeds.get(&self.feed_of(token)?)?;
+        feed.readers.get(&token).copied()
+    }
+
     fn outbox_bytes(&self, token: u32) -> usize {
         self.lines.get(&token).map_or(0, |line| line.outbox.len())
     }

@@ -151,6 +151,10 @@ impl Net for SimNet {
         self.feeds.range(feed)
     }
 
+    fn feed_next(&self, token: Token) -> Option<u64> {
+        self.feeds.next_of(token)
+    }
+
     fn outbox_bytes(&self, token: Token) -> usize {
         self.conns.get(&token).map_or(0, |conn| conn.outbox_len)
     }
