@@ -167,8 +167,8 @@ impl Chronicle {
     /// Forgets the ids of the rooms that have the most of them, where there are too many.
     fn bound_ids(&mut self) {
         while self.ids > CLIENT_IDS_MAX {
-            let records = self.records.values_mut();
-            let Some(most) = records.max_by_key(|record| record.ids.len()) else {
+            let place = |record: &&mut Record| (record.ids.len(), record.room.clone());
+            let Some(most) = self.records.values_mut().max_by_key(place) else {
                 return;
             };
             self.ids -= core::mem::take(&mut most.ids).len();
@@ -305,7 +305,7 @@ impl Chronicle {
     /// The log does not get on: who only wants to read need not wait for it.
     fn stalled(&mut self, why: Arc<LogError>, post: &mut Post) {
         self.health = Health::Stalled(why);
-        for record in self.records.values_mut() {
+        for record in self.in_order() {
             for (seq, waiter) in core::mem::take(&mut record.waiters) {
                 match waiter {
                     Waiter::Settle { .. } => waiter.tell(&record.room, record.epoch, post),
@@ -313,6 +313,13 @@ impl Chronicle {
                 }
             }
         }
+    }
+
+    /// All records by room: who hears what first is not left to chance.
+    fn in_order(&mut self) -> Vec<&mut Record> {
+        let mut records: Vec<&mut Record> = self.records.values_mut().collect();
+        records.sort_unstable_by(|one, other| one.room.cmp(&other.room));
+        records
     }
 
     fn wait(&mut self, room: &RoomName, seq: u64, waiter: Waiter, post: &mut Post) {
@@ -403,7 +410,7 @@ impl Chronicle {
         self.append = Vec::new();
         let words = why.to_string();
         self.health = Health::Stopped(why);
-        for record in self.records.values_mut() {
+        for record in self.in_order() {
             record.entries.clear();
             for (_, waiter) in record.waiters.drain(..) {
                 waiter.fail(&words, post);

@@ -305,7 +305,8 @@ impl<N: Net> Shard<N> {
         let all = self.reads.catching_up.iter();
         let is_it = |it: &CatchingUp| room.is_none_or(|room| it.room == *room);
         let waiting = all.filter(|(_, it)| it.step == Step::Waits && is_it(it));
-        let waiting: Vec<ConnectionId> = waiting.map(|(id, _)| *id).collect();
+        let mut waiting: Vec<ConnectionId> = waiting.map(|(id, _)| *id).collect();
+        waiting.sort_unstable();
         for id in waiting {
             self.ask_for_page(id);
         }
