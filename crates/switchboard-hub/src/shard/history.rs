@@ -234,31 +234,17 @@ impl<N: Net> Shard<N> {
             return;
         }
         let is_line = self.parcel(id).is_none();
+        let heard = is_line.then(|| self.heard_of_room(net, id)).flatten();
         let Reads {
             catching_up, own, ..
         } = &mut self.reads;
         let Some(it) = catching_up.get_mut(&id) else {
             return;
         };
-        let mut own = own.get_mut(&id);
-        let mut piece = BytesMut::new();
-        if let Some((from, to)) = page.gone_after(it.known) {
-            piece.extend_from_slice(&gone(it, is_line, from, to));
-            it.known = to;
-        }
-        for entry in &page.entries {
-            it.known = entry.seq;
-            // It knows what it did itself.
-            let is_own = own.as_ref().is_some_and(|own| own.has(entry.seq));
-            match is_line {
-                true if is_own => {}
-                true => piece.extend_from_slice(&encode_again(entry)),
-                false => piece.extend_from_slice(&encode_logged(entry)),
-            }
-        }
-        if let Some(own) = &mut own {
-            own.pass(it.known + 1);
-        }
+        let piece = match is_line {
+            true => lines_of(it, own.get_mut(&id), page, heard),
+            false => frames_of(it, page),
+        };
         let is_empty = piece.is_empty();
         let (room, known, is_hole) = (it.room.clone(), it.known, it.known < page.last_seq);
         let is_stuck = page.entries.is_empty() && is_hole;
@@ -469,6 +455,46 @@ impl<N: Net> Shard<N> {
             self.read_again(net, id, Stop::Log);
         }
     }
+}
+
+/// What a page has for a reader of lines: not what it did itself, and only what its room has told
+/// here already. The disk may be faster than another shard, and whose an entry is comes from there.
+fn lines_of(
+    it: &mut CatchingUp,
+    own: Option<&mut Own>,
+    page: &Page,
+    heard: Option<u64>,
+) -> BytesMut {
+    let mut piece = BytesMut::new();
+    if let Some((from, to)) = page.gone_after(it.known) {
+        piece.extend_from_slice(&gone(it, true, from, to));
+        it.known = to;
+    }
+    let is_heard = |entry: &&LogEntry| heard.is_none_or(|last| entry.seq <= last);
+    for entry in page.entries.iter().take_while(is_heard) {
+        it.known = entry.seq;
+        if !own.as_ref().is_some_and(|own| own.has(entry.seq)) {
+            piece.extend_from_slice(&encode_again(entry));
+        }
+    }
+    if let Some(own) = own {
+        own.pass(it.known + 1);
+    }
+    piece
+}
+
+/// The same for a follower, who gets everything.
+fn frames_of(it: &mut CatchingUp, page: &Page) -> BytesMut {
+    let mut piece = BytesMut::new();
+    if let Some((from, to)) = page.gone_after(it.known) {
+        piece.extend_from_slice(&gone(it, false, from, to));
+        it.known = to;
+    }
+    for entry in &page.entries {
+        it.known = entry.seq;
+        piece.extend_from_slice(&encode_logged(entry));
+    }
+    piece
 }
 
 /// What a reader is told of entries that are gone.

@@ -283,6 +283,12 @@ impl<N: Net> Shard<N> {
         self.closed(net, source, Some(STOPPED_READING.to_owned()));
     }
 
+    /// The number of the last entry that a connection's room has told here.
+    pub(super) fn heard_of_room(&self, net: &N, id: ConnectionId) -> Option<u64> {
+        let form = self.form_of(id, self.room_of(id)?)?;
+        (form.first + net.feed_range(form.feed).end).checked_sub(1)
+    }
+
     /// In which form a connection reads a room.
     fn form_of(&self, id: ConnectionId, room: &RoomName) -> Option<Form<N::Feed>> {
         let seat = self.seats.get(room)?;
