@@ -1,8 +1,9 @@
 //! A descriptor that is kept for those who come when there is no other left.
 
 use std::fs::File;
+use std::sync::{PoisonError, RwLock};
 
-use berkeley::{Addr, Errno, Error, Mode, Result};
+use berkeley::{Addr, Errno, Error, Mode, Result, Socket};
 
 use super::{ACCEPTS_PER_TURN_MAX, Reactor};
 use crate::handler::Handler;
@@ -10,6 +11,17 @@ use crate::slots::{SourceKind, Token};
 
 /// What can be opened anywhere and means nothing.
 const NOTHING: &str = "/dev/null";
+
+/// Descriptors are the process's: while one reactor has given its own up for somebody, no other
+/// may accept, or that one would get it, and whoever is next would wait for ever.
+static GIVEN_UP: RwLock<()> = RwLock::new(());
+
+/// Accepts a connection as long as no reactor has given up its descriptor.
+#[inline]
+pub(super) fn accept(listener: &Socket) -> Result<(Socket, Option<Addr>)> {
+    let _none_is_given_up = GIVEN_UP.read().unwrap_or_else(PoisonError::into_inner);
+    listener.accept_with(Mode::NonBlock)
+}
 
 /// The kept descriptor.
 #[derive(Debug, Default)]
@@ -53,6 +65,7 @@ impl Reactor {
             return;
         }
         for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let _alone = GIVEN_UP.write().unwrap_or_else(PoisonError::into_inner);
             if !self.spare.give_up() {
                 return;
             }
@@ -65,8 +78,9 @@ impl Reactor {
                 break;
             };
             handler.crowded(self, token, socket, peer.map(Addr::canonical));
+            self.spare.keep().ok();
         }
-        // Where somebody else was quicker, it is had again at the next occasion.
+        // Where a file that was opened was quicker, it is had again at the next occasion.
         self.spare.keep().ok();
     }
 }

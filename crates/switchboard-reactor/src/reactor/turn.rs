@@ -5,9 +5,10 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use berkeley::selector::Ready;
-use berkeley::{Addr, Errno, Error, Mode, MsgFlags, Result, Socket};
+use berkeley::{Addr, Errno, Error, MsgFlags, Result, Socket};
 
 use super::driver::Driver;
+use super::spare;
 use super::{
     ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, LAST_READS_MAX, REST_MS_MAX, REST_MS_MIN, Reactor,
 };
@@ -171,7 +172,7 @@ impl Reactor {
             if paused {
                 return;
             }
-            match socket.accept_with(Mode::NonBlock) {
+            match spare::accept(socket) {
                 Ok((socket, peer)) => {
                     *rest_ms = REST_MS_MIN;
                     handler.accepted(self, token, socket, peer.map(Addr::canonical));

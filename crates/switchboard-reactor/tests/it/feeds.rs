@@ -17,7 +17,7 @@ const LIMITS: FeedLimits = FeedLimits {
 };
 
 /// One turn of the reactor.
-fn turn(reactor: &mut Reactor) {
+pub(crate) fn turn(reactor: &mut Reactor) {
     reactor.set_timer(Instant::now(), 1);
     run(reactor, |reactor, told| match told {
         Told::Timer(1) => reactor.stop(),
@@ -40,7 +40,7 @@ fn write_all(reactor: &mut Reactor, feed: FeedId, readers: &[(Token, Socket)]) {
     }
 }
 
-fn received(socket: &Socket, len: usize) -> Vec<u8> {
+pub(crate) fn received(socket: &Socket, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     let mut have = 0;
     while have < len {
@@ -58,7 +58,7 @@ fn assert_silent(socket: &Socket) {
 }
 
 /// A reactor with a feed and so many readers of it.
-fn readers(
+pub(crate) fn readers(
     backend: berkeley::selector::Backend,
     limits: FeedLimits,
     count: usize,

@@ -10,6 +10,7 @@
 )]
 
 mod backends;
+mod behind;
 mod closing;
 mod datagrams;
 mod fairness;

@@ -1,7 +1,7 @@
 //! File names: a table of what becomes of each kind, and what holds for any.
 
 use proptest::prelude::*;
-use switchboard_wire::limits::FILE_NAME_BYTES_MAX;
+use switchboard_wire::limits::{FILE_EXTENSION_BYTES_MAX, FILE_NAME_BYTES_MAX};
 use switchboard_wire::{FileName, NameError};
 
 fn reduce(raw: &str) -> String {
@@ -133,12 +133,12 @@ fn a_name_of_the_limit_stays_and_a_longer_one_keeps_its_extension() {
         format!("{}.tiff", "图".repeat(83))
     );
     // What stands after the last dot is an extension only if it is short.
-    let (short, long) = ("e".repeat(32), "e".repeat(33));
-    assert!(reduce(&format!("{}.{short}", "n".repeat(300))).ends_with(&format!("n.{short}")));
-    assert_eq!(
-        reduce(&format!("{}.{long}", "n".repeat(300))),
-        "n".repeat(255)
-    );
+    for len in [FILE_EXTENSION_BYTES_MAX - 1, FILE_EXTENSION_BYTES_MAX] {
+        let short = format!(".{}", "e".repeat(len));
+        assert!(reduce(&("n".repeat(300) + &short)).ends_with(&format!("n{short}")));
+    }
+    let long = format!(".{}", "e".repeat(FILE_EXTENSION_BYTES_MAX + 1));
+    assert_eq!(reduce(&("n".repeat(300) + &long)), "n".repeat(255));
 }
 
 #[test]

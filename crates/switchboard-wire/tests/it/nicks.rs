@@ -1,6 +1,7 @@
 //! Nicks: who may be called what.
 
 use proptest::prelude::*;
+use switchboard_wire::limits::{NAME_MARKS_MAX, NICK_CHARS_MAX};
 use switchboard_wire::name::{RESERVED_NICKS, canonical, is_ignorable};
 use switchboard_wire::{Nick, NickError};
 
@@ -25,11 +26,15 @@ fn letters_and_digits_of_any_script_make_a_nick() {
 
 #[test]
 fn a_nick_has_at_most_32_characters_however_many_bytes() {
-    assert!(Nick::new(&"é".repeat(31)).is_ok());
-    assert!(Nick::new(&"é".repeat(32)).is_ok());
+    assert_eq!(NICK_CHARS_MAX, 32);
+    for len in [NICK_CHARS_MAX - 1, NICK_CHARS_MAX] {
+        assert!(Nick::new(&"é".repeat(len)).is_ok());
+    }
     assert_eq!(
-        Nick::new(&"é".repeat(33)),
-        Err(NickError::TooLong { max: 32 })
+        Nick::new(&"é".repeat(NICK_CHARS_MAX + 1)),
+        Err(NickError::TooLong {
+            max: NICK_CHARS_MAX
+        })
     );
 }
 
@@ -123,10 +128,10 @@ fn marks_stand_where_scripts_need_them_and_do_not_pile_up() {
         assert!(Nick::new(nick).is_ok(), "{nick}: {:?}", Nick::new(nick));
     }
     let pile = |count: usize| format!("б{}", "\u{489}".repeat(count));
-    assert!(Nick::new(&pile(3)).is_ok());
-    assert!(Nick::new(&pile(4)).is_ok());
+    assert!(Nick::new(&pile(NAME_MARKS_MAX - 1)).is_ok());
+    assert!(Nick::new(&pile(NAME_MARKS_MAX)).is_ok());
     for nick in [
-        pile(5).as_str(),
+        pile(NAME_MARKS_MAX + 1).as_str(),
         "b\u{336}o\u{336}b\u{336}",
         "ali\u{307}ce",
         "\u{301}bob",

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use switchboard_wire::limits::{FILE_RATE_MIN, FRAME_TIME, PARCEL_IDLE};
 use switchboard_wire::parcel::{close_frame, file_header, message_parcel};
 use switchboard_wire::{ParcelError, ParcelLimits, ParcelMachine};
 
-const IDLE: Duration = Duration::from_secs(300);
-const FRAME: Duration = Duration::from_secs(60);
+const IDLE: Duration = PARCEL_IDLE;
+const FRAME: Duration = FRAME_TIME;
 
 /// A machine with its clock.
 struct Peer {
@@ -103,7 +104,7 @@ fn a_parcel_has_its_time_from_its_first_byte_however_often_bytes_come() {
 
 #[test]
 fn a_large_payload_has_the_time_its_slowest_rate_needs() {
-    let bytes = 10 * 16 * 1024 + 1;
+    let bytes = 10 * FILE_RATE_MIN + 1;
     for header in [file_header("x", bytes).unwrap(), refused_header(bytes)] {
         let mut peer = Peer::new();
         peer.send(5, &header);

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use switchboard_wire::frame::encode;
-use switchboard_wire::limits::JSON_DEPTH_MAX;
+use switchboard_wire::limits::{
+    FILE_BYTES_MAX, HEADER_BYTES_MAX, JSON_DEPTH_MAX, MESSAGE_BYTES_MAX, MESSAGE_LINES_MAX,
+};
 use switchboard_wire::parcel::{close_frame, file_header, message_parcel};
 use switchboard_wire::{
     FileName, FrameError, NameError, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal,
@@ -195,16 +197,19 @@ fn our_parcels_are_written_as_the_old_programs_write_theirs() {
 
 #[test]
 fn what_is_above_the_limits_is_not_written() {
-    let max: u32 = 1 << 20;
+    let max = MESSAGE_BYTES_MAX;
     let text = "x".repeat(max as usize + 1);
+    assert!(message_parcel(&text[2..]).is_ok());
     assert!(message_parcel(&text[1..]).is_ok());
     assert_eq!(
         message_parcel(&text),
         Err(FrameError::TooLong { len: max + 1, max })
     );
-    assert!(file_header("x", i32::MAX.cast_unsigned()).is_ok());
-    assert!(file_header("x", i32::MAX.cast_unsigned() + 1).is_err());
-    assert!(file_header(&"x".repeat(65_535), 1).is_err());
+    assert_eq!(FILE_BYTES_MAX, i32::MAX.cast_unsigned());
+    assert!(file_header("x", FILE_BYTES_MAX - 1).is_ok());
+    assert!(file_header("x", FILE_BYTES_MAX).is_ok());
+    assert!(file_header("x", FILE_BYTES_MAX + 1).is_err());
+    assert!(file_header(&"x".repeat(HEADER_BYTES_MAX as usize), 1).is_err());
 }
 
 #[test]
@@ -278,6 +283,23 @@ fn a_message_that_cannot_be_used_is_refused_and_the_conversation_goes_on() {
         bytes.extend(message_parcel("1\n2\n3\n").unwrap());
         let expected = vec![Read::Refused(what), message("1\n2\n3\n")];
         assert_eq!(read_whole(&bytes), (expected, Ok(())));
+    }
+}
+
+#[test]
+fn a_message_has_4096_lines_unless_it_is_told_otherwise() {
+    let max = MESSAGE_LINES_MAX;
+    assert_eq!(max, 4_096);
+    let refused = Refusal::MessageTooManyLines {
+        lines: max + 1,
+        max,
+    };
+    for (lines, what) in [(max - 1, None), (max, None), (max + 1, Some(refused))] {
+        let text = "x\n".repeat(lines);
+        let expected = what.map_or_else(|| message(&text), Read::Refused);
+        let bytes = message_parcel(&text).unwrap();
+        let (events, end) = read(ParcelLimits::default(), &[&bytes]);
+        assert_eq!((events, end), (vec![expected], Ok(())), "{lines}");
     }
 }
 

@@ -13,11 +13,10 @@ use std::thread;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use switchboard_wire::limits::DATAGRAM_ANSWER_BYTES_MAX;
 use switchboard_wire::strftime::{
     DEFAULT_FORMAT, FIELD_WIDTH_MAX, Moment, NOT_UTF8_ANSWER, answer, strftime,
 };
-
-const ANSWER_BYTES_MAX: usize = 1_024;
 
 const ZONES: [&str; 5] = [
     "UTC",
@@ -84,7 +83,12 @@ fn new_york() -> Moment {
 }
 
 fn text(format: &str) -> String {
-    String::from_utf8(strftime(format.as_bytes(), &new_york(), ANSWER_BYTES_MAX)).unwrap()
+    String::from_utf8(strftime(
+        format.as_bytes(),
+        &new_york(),
+        DATAGRAM_ANSWER_BYTES_MAX,
+    ))
+    .unwrap()
 }
 
 // --- Against the system ---
@@ -296,7 +300,7 @@ fn every_answer_is_the_systems_own() {
 #[test]
 fn an_empty_request_means_the_date_and_the_time() {
     assert_eq!(
-        answer(b"", &new_york(), ANSWER_BYTES_MAX),
+        answer(b"", &new_york(), DATAGRAM_ANSWER_BYTES_MAX),
         b"2025-12-31 20:01:01"
     );
     assert_eq!(text(DEFAULT_FORMAT), "2025-12-31 20:01:01");
@@ -307,7 +311,7 @@ fn an_empty_request_means_the_date_and_the_time() {
 fn a_request_that_is_not_utf8_is_told_so() {
     for request in [&b"\xFF"[..], b"%Y \xC3", b"\xED\xA0\x80 %c"] {
         assert_eq!(
-            answer(request, &new_york(), ANSWER_BYTES_MAX),
+            answer(request, &new_york(), DATAGRAM_ANSWER_BYTES_MAX),
             NOT_UTF8_ANSWER.as_bytes()
         );
     }
@@ -320,8 +324,8 @@ fn a_format_that_comes_to_nothing_is_answered_with_itself() {
         zone: String::new(),
         ..new_york()
     };
-    assert_eq!(strftime(b"%Z", &moment, ANSWER_BYTES_MAX), b"");
-    assert_eq!(answer(b"%Z", &moment, ANSWER_BYTES_MAX), b"%Z");
+    assert_eq!(strftime(b"%Z", &moment, DATAGRAM_ANSWER_BYTES_MAX), b"");
+    assert_eq!(answer(b"%Z", &moment, DATAGRAM_ANSWER_BYTES_MAX), b"%Z");
     assert_eq!(answer(&b"%Z".repeat(32_768), &moment, 5), b"%Z%Z%");
 }
 
@@ -387,9 +391,9 @@ fn a_cut_never_splits_a_character() {
 fn a_request_of_64_kib_is_answered_within_the_limit() {
     for part in ["%c", "%32Y", "%", "é", "%5", "%_", "%^c", "%Z", "%9999999c"] {
         let request = part.repeat(65_536 / part.len());
-        let given = answer(request.as_bytes(), &new_york(), ANSWER_BYTES_MAX);
+        let given = answer(request.as_bytes(), &new_york(), DATAGRAM_ANSWER_BYTES_MAX);
         assert!(
-            (1_021..=ANSWER_BYTES_MAX).contains(&given.len()),
+            (1_021..=DATAGRAM_ANSWER_BYTES_MAX).contains(&given.len()),
             "{part}: {}",
             given.len()
         );
