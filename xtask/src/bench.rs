@@ -41,7 +41,8 @@ pub(crate) fn docs(is_quick: bool, only: &[&str]) -> Result<()> {
             "1",
         ]);
         idle.extend(["--connections", "1000", "--seconds", "1"]);
-        fanout.extend(["--silent", "1000", "--seconds", "0.2", "--rounds", "1"]);
+        fanout.extend(["--flat", "1:10,1:100", "--paced", "1:100"]);
+        fanout.extend(["--silent", "1000", "--seconds", "0.1", "--rounds", "1"]);
     }
     let all = [
         ("mux", mux),

@@ -29,6 +29,7 @@ mod process;
 mod server;
 pub mod stats;
 pub mod table;
+mod turns;
 
 pub use error::BenchError;
 pub use server::{Server, servers};

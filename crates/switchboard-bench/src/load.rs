@@ -14,6 +14,7 @@ use berkeley::{Family, Kind, Mode, MsgFlags, Protocol, Socket, opt};
 use hdrhistogram::Histogram;
 
 use crate::BenchError;
+use crate::turns::Traffic;
 
 /// Connections that are made before the server has to have accepted them: fewer than any queue of
 /// listen(2) holds, because a connection that finds it full is tried again only after a second.
@@ -91,14 +92,6 @@ struct Conn {
     /// Bytes that came back.
     received: u64,
     is_writing: bool,
-}
-
-/// What happened in one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
-    /// Requests whose last byte came back.
-    pub(crate) requests: u64,
-    pub(crate) elapsed: Duration,
 }
 
 /// Many connections to one server.
@@ -239,8 +232,7 @@ impl Load {
         Ok(())
     }
 
-    /// Keeps the requests going for so long, and tells their latencies to the histogram. With very
-    /// many on the way it goes on until as many have ended: less would be no picture of all.
+    /// Keeps the requests going for so long, and tells their latencies to the histogram.
     ///
     /// # Errors
     /// The server does not answer, or wrongly.
@@ -248,19 +240,13 @@ impl Load {
         &mut self,
         length: Duration,
         latencies: &mut Histogram<u64>,
-    ) -> Result<Tally, BenchError> {
-        let begin = Instant::now();
-        let end = begin + length;
-        let before = self.requests;
+    ) -> Result<(), BenchError> {
+        let end = Instant::now() + length;
         let mut latencies = Some(latencies);
-        let least = before + self.begun_ns.len() as u64;
-        while self.requests < least || Instant::now() < end {
+        while Instant::now() < end {
             self.turn(&mut latencies)?;
         }
-        Ok(Tally {
-            requests: self.requests - before,
-            elapsed: begin.elapsed(),
-        })
+        Ok(())
     }
 
     fn now_ns(&self) -> u64 {
@@ -357,6 +343,33 @@ impl Load {
     }
 }
 
+impl Traffic for Load {
+    /// What is not told is the warm-up, which begins all requests.
+    fn go_on(
+        &mut self,
+        length: Duration,
+        latencies: &mut Option<&mut Histogram<u64>>,
+    ) -> Result<(), BenchError> {
+        match latencies {
+            None => self.warm_up(length),
+            Some(latencies) => self.run(length, latencies),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.requests
+    }
+
+    fn least(&self) -> u64 {
+        self.begun_ns.len() as u64
+    }
+
+    fn stood_still(&mut self, pause: Duration) {
+        self.began += pause;
+        self.last_answer += pause;
+    }
+}
+
 /// Reads once, and compares every byte with what was sent.
 fn receive(
     place: usize,
@@ -405,6 +418,7 @@ mod tests {
 
     use super::{Load, Shape, histogram};
     use crate::BenchError;
+    use crate::turns::Traffic;
 
     /// A server with a thread for each connection, which answers with what `change` makes of its
     /// bytes.
@@ -441,9 +455,11 @@ mod tests {
             let mut load = Load::connect(server(|_, _| {}), 5, shape).unwrap();
             load.warm_up(Duration::from_millis(5)).unwrap();
             let mut latencies = histogram().unwrap();
-            let tally = load.run(Duration::from_millis(50), &mut latencies).unwrap();
-            assert!(tally.requests > 0, "{shape:?}");
-            assert_eq!(latencies.len(), tally.requests, "{shape:?}");
+            let before = load.count();
+            load.run(Duration::from_millis(50), &mut latencies).unwrap();
+            let requests = load.count() - before;
+            assert!(requests > 0, "{shape:?}");
+            assert_eq!(latencies.len(), requests, "{shape:?}");
             assert!(latencies.min() > 0);
         }
     }

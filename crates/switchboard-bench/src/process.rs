@@ -1,6 +1,7 @@
 //! A server under measurement: a process that listens, and what the kernel says that it has used.
 
 use core::time::Duration;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -8,6 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tempfile::TempDir;
 
 use crate::machine::{Pinned, value};
 use crate::{BenchError, Server};
@@ -36,6 +40,8 @@ pub(crate) struct Running {
     child: Child,
     readers: Vec<JoinHandle<()>>,
     pub(crate) addr: SocketAddr,
+    // Behind the process, which writes there.
+    _scratch: Option<TempDir>,
 }
 
 /// What a process has used so far.
@@ -47,6 +53,34 @@ pub(crate) struct Usage {
     pub(crate) waited_ns: u64,
     /// How often its threads went to sleep, and so were woken up again.
     pub(crate) sleeps: u64,
+}
+
+/// What one thread of a process has used so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ThreadUsage {
+    /// Its number.
+    name: OsString,
+    usage: Usage,
+}
+
+/// The CPU time of the thread that used most of it between two moments, in nanoseconds.
+pub(crate) fn busiest_ns(earlier: &[ThreadUsage], later: &[ThreadUsage]) -> u64 {
+    let used = later.iter().map(|thread| {
+        let before = earlier.iter().find(|before| before.name == thread.name);
+        let before = before.map_or(Usage::default(), |before| before.usage);
+        thread.usage.since(before).cpu_ns
+    });
+    used.max().unwrap_or(0)
+}
+
+/// What all of them have used.
+pub(crate) fn sum(threads: &[ThreadUsage]) -> Usage {
+    let add = |sum: Usage, thread: &ThreadUsage| Usage {
+        cpu_ns: sum.cpu_ns + thread.usage.cpu_ns,
+        waited_ns: sum.waited_ns + thread.usage.waited_ns,
+        sleeps: sum.sleeps + thread.usage.sleeps,
+    };
+    threads.iter().fold(Usage::default(), add)
 }
 
 impl Usage {
@@ -77,10 +111,12 @@ impl Running {
             &mut command,
             core,
             Listens::Says("listening on tcp://"),
+            None,
         )
     }
 
-    /// Starts any program on one core, or on any, and waits until it listens.
+    /// Starts any program on one core, or on any, and waits until it listens. The folder is
+    /// removed when it has ended.
     ///
     /// # Errors
     /// It can't be started, or does not listen.
@@ -89,6 +125,7 @@ impl Running {
         command: &mut Command,
         core: Option<usize>,
         listens: Listens,
+        scratch: Option<TempDir>,
     ) -> Result<Self, BenchError> {
         let failed = |said: String| BenchError::NotListening {
             server: name.to_owned(),
@@ -115,6 +152,7 @@ impl Running {
             child,
             readers: out.into_iter().chain(err).collect(),
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            _scratch: scratch,
         };
         running.addr = match listens {
             Listens::Says(before) => wait_for_address(&lines, before),
@@ -157,25 +195,66 @@ impl Running {
     /// # Errors
     /// It is gone.
     pub(crate) fn usage(&self) -> Result<Usage, BenchError> {
+        Ok(sum(&self.threads()?))
+    }
+
+    /// What each of its threads has used so far. The kernel tells it of one that runs just now
+    /// with the last tick of its clock, and exactly of one that does not.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn threads(&self) -> Result<Vec<ThreadUsage>, BenchError> {
         let folder = format!("/proc/{}/task", self.child.id());
-        let mut sum = Usage::default();
+        let mut threads = Vec::new();
         for task in fs::read_dir(&folder).map_err(BenchError::system(&*folder))? {
-            let path = task.map_err(BenchError::system(&*folder))?.path();
+            let task = task.map_err(BenchError::system(&*folder))?;
             let read = |name| {
-                let file = path.join(name);
+                let file = task.path().join(name);
                 let shown = file.display().to_string();
                 fs::read_to_string(file).map_err(BenchError::system(shown))
             };
             let times = read("schedstat")?;
             let mut times = times.split_whitespace().map(|number| number.parse());
             let mut next = || times.next().and_then(Result::ok).unwrap_or(0_u64);
-            sum.cpu_ns += next();
-            sum.waited_ns += next();
-            sum.sleeps += value(&read("status")?, "voluntary_ctxt_switches")
-                .and_then(|number| number.parse::<u64>().ok())
-                .unwrap_or(0);
+            let usage = Usage {
+                cpu_ns: next(),
+                waited_ns: next(),
+                sleeps: value(&read("status")?, "voluntary_ctxt_switches")
+                    .and_then(|number| number.parse::<u64>().ok())
+                    .unwrap_or(0),
+            };
+            let name = task.file_name();
+            threads.push(ThreadUsage { name, usage });
         }
-        Ok(sum)
+        Ok(threads)
+    }
+
+    /// Stops it where it is, until [`Running::go_on`]. All of its threads stand still when this
+    /// returns.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn pause(&self) -> Result<(), BenchError> {
+        self.signal(Signal::STOP)?;
+        let wanted = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let pid = WaitId::Pid(Pid::from_child(&self.child));
+        match waitid(pid, wanted) {
+            Ok(_) => Ok(()),
+            Err(errno) => Err(BenchError::system("waitid")(errno.into())),
+        }
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn go_on(&self) -> Result<(), BenchError> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), BenchError> {
+        kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|errno| BenchError::system("kill")(errno.into()))
     }
 
     /// The most resident memory that it ever had, in bytes.

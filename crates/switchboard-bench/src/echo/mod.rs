@@ -8,15 +8,13 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use crate::load::{DEPTH_MAX, Load, REQUEST_BYTES_MAX, Shape, histogram};
-use crate::machine::{Cores, Machine, Pinned, thread_cpu_ns};
+use crate::load::{DEPTH_MAX, Load, REQUEST_BYTES_MAX, Shape};
+use crate::machine::{Cores, Machine, Pinned};
 use crate::process::Running;
+use crate::turns::{Contender, Measured, by_turns};
 use crate::{BenchError, Server};
 
 pub use report::{EchoReport, Entry, LOAD_FULL, SERVER_WAITED};
-
-/// How long a server is loaded before anything is counted.
-const WARM_UP: Duration = Duration::from_millis(200);
 
 /// Descriptors that are not for connections.
 const DESCRIPTORS_RESERVED: u64 = 32;
@@ -150,53 +148,73 @@ pub fn measure(
     let mut report = EchoReport::new(options, machine, cores, &workloads);
     report.notes = notes;
     note_what_select_lacks(options, &workloads, &mut report.notes);
-    let plan: Vec<(Workload, &Server)> = plan(options, &workloads);
+    let heats = heats(options, &workloads)?;
+    let all = heats.iter().map(|(_, servers)| servers.len()).sum();
     let _pinned = cores.map(|cores| Pinned::to(cores.load)).transpose()?;
-    for (done, (workload, server)) in plan.iter().enumerate() {
-        let progress = Progress {
-            done,
-            all: plan.len(),
-            workload: *workload,
-            server: &server.name,
-        };
-        if tell(&progress).is_break() {
-            return Err(BenchError::Stopped);
-        }
-        match run_once(server, *workload, options.length, cores) {
-            Ok(run) => report.add(*workload, &server.name, Some(run)),
-            Err(error) => {
-                report.add(*workload, &server.name, None);
+    let mut done = 0;
+    for (workload, servers) in &heats {
+        let runs = run_by_turns(*workload, servers, options.length, cores, &mut |place| {
+            let server = servers.get(place).map_or("", |server| &server.name);
+            let workload = *workload;
+            match tell(&Progress {
+                done,
+                all,
+                workload,
+                server,
+            }) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(BenchError::Stopped),
+            }
+        })?;
+        for (server, run) in servers.iter().zip(runs) {
+            if let Err(error) = &run {
                 let failure = format!("{workload}: {}: {error}", server.name);
                 report.failures.push(failure);
             }
+            report.add(*workload, &server.name, run.ok());
         }
+        done += servers.len();
     }
     report.finish();
     Ok(report)
 }
 
 /// All runs in their order: round by round, and within each workload every server, beginning with
-/// another one each time, so that none always comes first or always behind the same.
-fn plan<'a>(options: &'a EchoOptions, workloads: &[Workload]) -> Vec<(Workload, &'a Server)> {
-    let mut plan = Vec::new();
+/// another one each time, so that none always comes first or always behind the same. Those that
+/// stand together have turns; there are as many of them as descriptors allow to be connected.
+fn heats<'a>(
+    options: &'a EchoOptions,
+    workloads: &[Workload],
+) -> Result<Vec<(Workload, Vec<&'a Server>)>, BenchError> {
+    let room = descriptors()?;
+    let mut heats = Vec::new();
     for round in 0..options.rounds {
         for (place, workload) in workloads.iter().enumerate() {
             let count = options.servers.len();
             let order = options.servers.iter().cycle();
             let order = order.skip((round + place) % count).take(count);
             let order = order.filter(|server| server.takes(workload.connections));
-            plan.extend(order.map(|server| (*workload, server)));
+            let order: Vec<&Server> = order.collect();
+            let together = (room / workload.connections.max(1)).max(1);
+            let chunks = order.chunks(together);
+            heats.extend(chunks.map(|servers| (*workload, servers.to_vec())));
         }
     }
-    plan
+    Ok(heats)
+}
+
+/// How many connections descriptors allow.
+fn descriptors() -> Result<usize, BenchError> {
+    let limit = berkeley::raise_descriptor_limit().or_else(|_| berkeley::descriptor_limit())?;
+    Ok(usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX))
 }
 
 fn skip_what_descriptors_forbid(
     workloads: &mut Vec<Workload>,
     notes: &mut Vec<String>,
 ) -> Result<(), BenchError> {
-    let limit = berkeley::raise_descriptor_limit().or_else(|_| berkeley::descriptor_limit())?;
-    let room = usize::try_from(limit.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX);
+    let room = descriptors()?;
+    let limit = room as u64 + DESCRIPTORS_RESERVED;
     let mut skipped: Vec<usize> = Vec::new();
     workloads.retain(|workload| {
         let fits = workload.connections <= room;
@@ -232,37 +250,53 @@ fn note_what_select_lacks(options: &EchoOptions, workloads: &[Workload], notes: 
     }
 }
 
-/// One server, fresh, under one load.
-fn run_once(
-    server: &Server,
+/// Servers, fresh, under one load by turns.
+fn run_by_turns(
     workload: Workload,
+    servers: &[&Server],
     length: Duration,
     cores: Option<Cores>,
-) -> Result<Run, BenchError> {
+    tell: &mut dyn FnMut(usize) -> Result<(), BenchError>,
+) -> Result<Vec<Result<Run, BenchError>>, BenchError> {
     let Workload {
         connections,
         bytes,
         depth,
     } = workload;
-    let running = Running::start(server, connections, cores.map(|cores| cores.server))?;
-    let mut load = Load::connect(running.addr, connections, Shape { bytes, depth })?;
-    load.warm_up(WARM_UP.min(length))?;
-    let mut latencies = histogram()?;
-    let (usage, load_ns) = (running.usage()?, thread_cpu_ns());
-    let tally = load.run(length, &mut latencies)?;
-    let (used, load_ns) = (running.usage()?.since(usage), thread_cpu_ns() - load_ns);
-    // The server goes first, so that it doesn't spend anything on connections that end.
-    drop(running);
-    let elapsed_ns = tally.elapsed.as_secs_f64() * 1e9;
-    let requests = tally.requests as f64;
-    let us_at = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
-    Ok(Run {
+    let mut contenders = Vec::new();
+    for (place, server) in servers.iter().enumerate() {
+        tell(place)?;
+        let core = cores.map(|cores| cores.server);
+        let begun = Running::start(server, connections, core).and_then(|running| {
+            let load = Load::connect(running.addr, connections, Shape { bytes, depth })?;
+            Contender::begin(running, load, length)
+        });
+        contenders.push(begun);
+    }
+    by_turns(&mut contenders, length, 0, tell)?;
+    let ended = contenders.into_iter().map(|contender| {
+        let (measured, ()) = contender?.finish(|_| Ok(()))?;
+        Ok(run_of(&measured))
+    });
+    Ok(ended.collect())
+}
+
+fn run_of(measured: &Measured) -> Run {
+    let Measured {
+        count,
+        elapsed_ns,
+        used,
+        load_ns,
+        ..
+    } = *measured;
+    let requests = count as f64;
+    Run {
         requests_per_s: requests * 1e9 / elapsed_ns,
         requests_per_cpu_s: requests * 1e9 / (used.cpu_ns.max(1) as f64),
-        p50_us: us_at(0.5),
-        p99_us: us_at(0.99),
+        p50_us: measured.us_at(0.5),
+        p99_us: measured.us_at(0.99),
         server_cpu_share: used.cpu_ns as f64 / elapsed_ns,
         server_waited_share: used.waited_ns as f64 / elapsed_ns,
         load_cpu_share: load_ns as f64 / elapsed_ns,
-    })
+    }
 }

@@ -28,6 +28,9 @@ const CALM: Duration = Duration::from_millis(300);
 
 const READ_BYTES: usize = 256 * 1024;
 
+/// Bytes that were sent and are not thrown away yet: less often than with each send.
+const SENT_BYTES_KEPT_MAX: usize = 1 << 20;
+
 /// The most that one looks at to say what a server should not have said.
 const SHOWN_BYTES: usize = 120;
 
@@ -62,8 +65,10 @@ pub(super) struct Crowd {
     selector: Epoll,
     events: Vec<Event>,
     buffer: Vec<u8>,
-    addr: SocketAddr,
+    pub(super) addr: SocketAddr,
     pub(super) protocol: Protocol,
+    /// How many rooms there are: one after the other comes into another one.
+    pub(super) rooms: usize,
     payload_bytes: usize,
     conns: Vec<Option<Conn>>,
     /// Numbers of connections so far: each has another one.
@@ -83,6 +88,7 @@ impl Crowd {
             buffer: vec![0; READ_BYTES],
             addr,
             protocol,
+            rooms: 1,
             payload_bytes,
             conns: Vec::new(),
             made: 0,
@@ -148,6 +154,9 @@ impl Crowd {
         self.selector
             .register(socket.as_fd(), key, wanted, Trigger::Level)?;
         let mut out = Vec::new();
+        if self.rooms > 1 {
+            self.protocol.change_room(self.made % self.rooms, &mut out);
+        }
         self.protocol.hello(role, self.made, &mut out);
         self.made += 1;
         if let Some(free) = self.conns.get_mut(place) {
@@ -226,16 +235,26 @@ impl Crowd {
                 Met::Out => Err(ended(place)),
                 Met::In | Met::Payload(_) => Ok(()),
             })?;
-            if self.last_event.elapsed() >= CALM || Instant::now() > end {
+            if self.silence() >= CALM || Instant::now() > end {
                 return Ok(());
             }
         }
     }
 
+    /// The server stood still for so long, which is no silence of its own.
+    pub(super) fn stood_still(&mut self, pause: Duration) {
+        self.last_event += pause;
+    }
+
+    /// How long nothing has been ready.
+    pub(super) fn silence(&self) -> Duration {
+        self.last_event.elapsed()
+    }
+
     /// # Errors
     /// Nothing was ready for too long.
     pub(super) fn check_silence(&self, what: &'static str) -> Result<(), BenchError> {
-        if self.last_event.elapsed() > SILENCE_MAX {
+        if self.silence() > SILENCE_MAX {
             let seconds = SILENCE_MAX.as_secs();
             return Err(BenchError::Silent { what, seconds });
         }
@@ -348,6 +367,9 @@ impl Conn {
         }
         if self.sent == self.out.len() {
             self.out.clear();
+            self.sent = 0;
+        } else if self.sent > SENT_BYTES_KEPT_MAX {
+            self.out.drain(..self.sent);
             self.sent = 0;
         }
         let must_write = !self.out.is_empty();

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use berkeley::selector::Backend;
-use tempfile::TempDir;
 
 use super::wire::Protocol;
 use crate::BenchError;
@@ -96,6 +95,10 @@ const OTHERS: [Other; 4] = [
 ];
 
 impl Hub {
+    /// The name of ours as it is started by default, but without a log.
+    pub const OURS: &'static str = "ours-epoll";
+    /// The name of the same with its log.
+    pub const OURS_LOG: &'static str = "ours-epoll-log";
     /// The name of the barest loop.
     pub const BARE: &'static str = "bare";
     /// The name of Redis.
@@ -122,11 +125,11 @@ impl Hub {
         }
         Self {
             what: format!(
-                "switchboard serve --quiet, chat door alone, {}",
+                "switchboard serve --quiet, one door alone, {}",
                 words.join(" ")
             ),
             name,
-            is_usual: matches!(backend, Backend::Epoll | Backend::IoUring),
+            is_usual: !has_threads && matches!(backend, Backend::Epoll | Backend::IoUring),
             protocol: Protocol::Line,
             has_threads,
             program: program.to_owned(),
@@ -146,6 +149,17 @@ impl Hub {
         }
     }
 
+    /// Whether it is one of ours.
+    pub(super) const fn is_ours(&self) -> bool {
+        matches!(self.kind, Kind::Ours(_))
+    }
+
+    /// Whether it is ours with more than one shard.
+    #[must_use]
+    pub const fn is_sharded(&self) -> bool {
+        self.has_threads
+    }
+
     /// Whether it has room for so many connections.
     pub(super) fn takes(&self, connections: usize) -> bool {
         let is_select = |words: &[String]| words.iter().any(|word| word == Backend::Select.name());
@@ -161,12 +175,14 @@ impl Hub {
     }
 
     /// Starts it, with a scratch folder that is removed when it ends; on this core, unless it has
-    /// threads for several.
+    /// threads for several. Ours opens its parcel door where that is what is `spoken`, else the
+    /// chat door.
     pub(super) fn start(
         &self,
         connections: usize,
         core: Option<usize>,
-    ) -> Result<Started, BenchError> {
+        spoken: Protocol,
+    ) -> Result<Running, BenchError> {
         let scratch = tempfile::Builder::new()
             .prefix("switchboard-bench-")
             .tempdir()
@@ -176,11 +192,15 @@ impl Hub {
         command.current_dir(scratch.path());
         let listens = match &self.kind {
             Kind::Ours(words) => {
-                command.args(["serve", "--chat", "tcp://127.0.0.1:0", "--parcels", "off"]);
+                let (open, closed, said) = match spoken {
+                    Protocol::Parcel => ("--parcels", "--chat", "parcels  tcp://"),
+                    _ => ("--chat", "--parcels", "chat     tcp://"),
+                };
+                command.args(["serve", open, "tcp://127.0.0.1:0", closed, "off"]);
                 command.args(["--time", "off", "--quiet", "--connections"]);
                 command.arg(room.to_string()).args(words);
                 command.arg("--data").arg(scratch.path());
-                Listens::Says("chat     tcp://")
+                Listens::Says(said)
             }
             Kind::Mode(mode) => {
                 command.arg(mode);
@@ -193,24 +213,10 @@ impl Hub {
                 Listens::At(addr)
             }
         };
-        Ok(Started {
-            running: Running::spawn(
-                &self.name,
-                &mut command,
-                core.filter(|_| !self.has_threads),
-                listens,
-            )?,
-            _scratch: scratch,
-        })
+        let core = core.filter(|_| !self.has_threads);
+        let running = Running::spawn(&self.name, &mut command, core, listens, Some(scratch))?;
+        Ok(running)
     }
-}
-
-/// A running hub. It ends, and its folder goes, when this is dropped.
-#[derive(Debug)]
-pub(super) struct Started {
-    pub(super) running: Running,
-    // Behind the process, which writes there.
-    _scratch: TempDir,
 }
 
 /// An address at which nobody listens just now.
@@ -301,8 +307,8 @@ fn inspircd(port: u16, room: usize, dir: &str) -> String {
 }
 
 /// All hubs that can be had: ours (`own` is the program) on each back end that opens here, with
-/// its log on and off once it has one, and with `shards` if those are more than one; the rooms
-/// where `peers` is their program; and what of the others is installed. With a line on what is not.
+/// its log on and off, and with `shards` if those are more than one; the rooms where `peers` is
+/// their program; and what of the others is installed. With a line on what is not.
 #[must_use]
 pub fn hubs(own: &Path, peers: Option<&Path>, shards: u16) -> (Vec<Hub>, Option<String>) {
     let help = output(own, &["serve", "--help"]);

@@ -39,8 +39,7 @@ pub(super) fn measure(
     length: Duration,
     cores: Option<Cores>,
 ) -> Result<Silence, BenchError> {
-    let started = hub.start(members, cores.map(|cores| cores.server))?;
-    let running = &started.running;
+    let running = hub.start(members, cores.map(|cores| cores.server), hub.protocol)?;
     let mut crowd = Crowd::new(running.addr, hub.protocol, 0)?;
     // An IRC server tells everybody of everybody who joins with all their names: ten thousand in
     // one channel would take minutes, and are not what such channels are for.

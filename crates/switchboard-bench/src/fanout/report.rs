@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{FanoutOptions, Hub, Load, Run, Silence};
+use super::{FanoutOptions, Found, Hub, Load, Run, Silence, goals};
 use crate::BenchError;
 use crate::echo::{LOAD_FULL, SERVER_WAITED};
 use crate::machine::{Cores, Machine};
 use crate::stats::Summary;
-use crate::table::{Table, grouped, short, three_digits, time};
 
 /// The hubs that all are compared with, as far as they were measured.
 const BASES: [&str; 4] = [Hub::REDIS, Hub::NATS, Hub::BARE, Hub::TOKIO];
@@ -37,6 +36,10 @@ pub struct FanoutReport {
     pub entries: Vec<Entry>,
     /// What silent members cost, one for each hub.
     pub silence: Vec<Silence>,
+    /// What ours is meant to reach, and what it did.
+    pub goals: Vec<Found>,
+    /// How long all of it took, in seconds.
+    pub took_seconds: f64,
     /// What was left out, and why.
     pub notes: Vec<String>,
     /// Runs that failed, each in a line.
@@ -56,6 +59,10 @@ pub struct Entry {
     pub per_s: Option<Summary>,
     /// CPU time of the hub for each, in nanoseconds.
     pub cpu_ns_each: Option<Summary>,
+    /// The same of its busiest thread alone.
+    pub busiest_cpu_ns_each: Option<Summary>,
+    /// CPU time of the load for each, in nanoseconds.
+    pub load_cpu_ns_each: Option<Summary>,
     /// The latency that half of them stay within, in microseconds.
     pub p50_us: Option<Summary>,
     /// The latency that 99 of 100 stay within, in microseconds.
@@ -87,26 +94,34 @@ pub struct Ratios {
     pub p99: Option<Summary>,
 }
 
-type Figure = fn(&Run) -> f64;
+pub(super) type Figure = fn(&Run) -> f64;
 
-const PER_S: Figure = |run| run.per_s;
-const CPU_EACH: Figure = |run| run.cpu_ns_each;
-const P99: Figure = |run| run.p99_us;
-
-const MISSING: &str = "–";
+pub(super) const PER_S: Figure = |run| run.per_s;
+pub(super) const CPU_EACH: Figure = |run| run.cpu_ns_each;
+pub(super) const BUSIEST: Figure = |run| run.busiest_cpu_ns_each;
+pub(super) const P99: Figure = |run| run.p99_us;
 
 impl FanoutReport {
     pub(super) fn new(
         options: &FanoutOptions,
         machine: Machine,
         cores: Option<Cores>,
-        loads: &[Load],
+        heats: &[Vec<(Load, &Hub)>],
     ) -> Self {
-        let hubs = options.hubs.iter();
-        let entries = loads.iter().flat_map(|load| {
+        let loads = options.loads();
+        let all = loads.iter().flat_map(|load| {
             let hubs = options.hubs.iter();
             hubs.map(|hub| Entry::new(*load, &hub.name))
         });
+        let others = heats.iter().flatten();
+        let others = others.filter(|(load, _)| !load.is_for_all());
+        let others = others.map(|(load, hub)| Entry::new(*load, &hub.name));
+        let mut hubs: Vec<&Hub> = options.hubs.iter().collect();
+        for (_, hub) in heats.iter().flatten() {
+            if !hubs.iter().any(|known| known.name == hub.name) {
+                hubs.push(hub);
+            }
+        }
         Self {
             machine,
             cores,
@@ -116,10 +131,13 @@ impl FanoutReport {
             window: options.window,
             pace_per_s: options.pace_per_s,
             hubs: hubs
+                .into_iter()
                 .map(|hub| (hub.name.clone(), hub.what.clone()))
                 .collect(),
-            entries: entries.collect(),
+            entries: all.chain(others).collect(),
             silence: Vec::new(),
+            goals: Vec::new(),
+            took_seconds: 0.0,
             notes: Vec::new(),
             failures: Vec::new(),
         }
@@ -149,6 +167,7 @@ impl FanoutReport {
             entry.finish();
         }
         self.entries = finished;
+        self.goals = goals::find(self);
         for entry in &self.entries {
             if entry.lost + entry.reordered > 0 {
                 self.failures.push(format!(
@@ -164,100 +183,6 @@ impl FanoutReport {
     pub fn deliveries(&self) -> u64 {
         self.entries.iter().map(|entry| entry.of).sum()
     }
-
-    /// The tables, a row for each load and a column for each hub.
-    #[must_use]
-    pub fn tables(&self) -> Vec<Table> {
-        let to = |title: &str, base: &'static str, pick: fn(&Ratios) -> Option<Summary>| {
-            self.table(&format!("{title}, as a ratio to {base}"), move |entry| {
-                let found = pick(entry.ratios.get(base)?)?;
-                Some(three_digits(found.median))
-            })
-        };
-        let per_s = "Deliveries per second";
-        let cpu = "Server CPU of a delivery";
-        let mut tables = vec![
-            to(per_s, Hub::REDIS, |ratios| ratios.per_s),
-            to(cpu, Hub::REDIS, |ratios| ratios.cpu_each),
-            to(cpu, Hub::BARE, |ratios| ratios.cpu_each),
-            to("Latency p99", Hub::REDIS, |ratios| ratios.p99),
-            to(per_s, Hub::NATS, |ratios| ratios.per_s),
-            self.table(per_s, |entry| {
-                let marks = match (entry.load_was_full, entry.server_was_disturbed) {
-                    (true, true) => " c~",
-                    (true, false) => " c",
-                    (false, true) => " ~",
-                    (false, false) => "",
-                };
-                Some(format!("{}{marks}", short(entry.per_s?.median)))
-            }),
-            self.table(cpu, |entry| Some(time(entry.cpu_ns_each?.median))),
-            self.table("Latency, p50 / p99", |entry| {
-                let (p50, p99) = (entry.p50_us?.median, entry.p99_us?.median);
-                Some(format!("{} / {}", time(p50 * 1e3), time(p99 * 1e3)))
-            }),
-            self.table("Peak memory, MiB", |entry| {
-                Some(three_digits(entry.peak_bytes?.median / f64::from(1 << 20)))
-            }),
-        ];
-        // Without a hub nothing can be compared with it.
-        tables.retain(|table| {
-            let mut figures = table.rows.iter().flat_map(|row| row.iter().skip(1));
-            figures.any(|cell| cell != MISSING)
-        });
-        tables.extend(self.table_of_silence());
-        tables
-    }
-
-    fn table(&self, title: &str, cell: impl Fn(&Entry) -> Option<String>) -> Table {
-        let mut head = vec!["speakers → members".to_owned()];
-        head.extend(self.hubs.iter().map(|(name, _)| name.clone()));
-        let mut rows: Vec<(Load, Vec<String>)> = Vec::new();
-        for entry in &self.entries {
-            let shown = cell(entry).unwrap_or_else(|| MISSING.to_owned());
-            match rows.last_mut() {
-                Some((load, row)) if *load == entry.load => row.push(shown),
-                _ => rows.push((entry.load, vec![entry.load.to_string(), shown])),
-            }
-        }
-        Table {
-            title: title.to_owned(),
-            head,
-            rows: rows.into_iter().map(|(_, row)| row).collect(),
-        }
-    }
-
-    fn table_of_silence(&self) -> Option<Table> {
-        let first = self.silence.first()?;
-        let head = [
-            "hub",
-            "members",
-            "bytes each",
-            "CPU ms, silent",
-            "wake-ups, silent",
-            "CPU s to let all in",
-            "peak memory, MiB",
-        ];
-        let row = |found: &Silence| {
-            vec![
-                found.hub.clone(),
-                grouped(found.members),
-                format!("{:.0}", found.bytes_each),
-                three_digits(found.cpu_s * 1e3),
-                found.wake_ups.to_string(),
-                three_digits(found.join_cpu_s),
-                three_digits(found.peak_bytes as f64 / f64::from(1 << 20)),
-            ]
-        };
-        Some(Table {
-            title: format!(
-                "Members in the room who are silent, for {} s",
-                first.seconds
-            ),
-            head: head.map(str::to_owned).into(),
-            rows: self.silence.iter().map(row).collect(),
-        })
-    }
 }
 
 impl Entry {
@@ -268,6 +193,8 @@ impl Entry {
             runs: Vec::new(),
             per_s: None,
             cpu_ns_each: None,
+            busiest_cpu_ns_each: None,
+            load_cpu_ns_each: None,
             p50_us: None,
             p99_us: None,
             peak_bytes: None,
@@ -280,7 +207,7 @@ impl Entry {
         }
     }
 
-    fn each(&self, figure: Figure) -> Vec<Option<f64>> {
+    pub(super) fn each(&self, figure: Figure) -> Vec<Option<f64>> {
         let runs = self.runs.iter();
         runs.map(|run| run.as_ref().map(figure)).collect()
     }
@@ -303,8 +230,10 @@ impl Entry {
         let (per_s, cpu_ns_each) = (of(PER_S), of(CPU_EACH));
         let (p50_us, p99_us) = (of(|run| run.p50_us), of(P99));
         let peak_bytes = of(|run| run.peak_bytes as f64);
+        let busiest_cpu_ns_each = of(BUSIEST);
+        let load_cpu_ns_each = of(|run| run.load_cpu_ns_each);
         let (lost, reordered) = (sum(|run| run.lost), sum(|run| run.reordered));
-        let of = sum(|run| run.of);
+        let deliveries = sum(|run| run.of);
         *self = Self {
             load: self.load,
             hub: core::mem::take(&mut self.hub),
@@ -312,12 +241,14 @@ impl Entry {
             ratios: core::mem::take(&mut self.ratios),
             per_s,
             cpu_ns_each,
+            busiest_cpu_ns_each,
+            load_cpu_ns_each,
             p50_us,
             p99_us,
             peak_bytes,
             lost,
             reordered,
-            of,
+            of: deliveries,
             load_was_full,
             server_was_disturbed,
         };
@@ -325,19 +256,20 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use core::time::Duration;
     use std::path::Path;
 
     use super::super::{Crew, hubs};
-    use super::{FanoutOptions, FanoutReport, Load, Machine, Run};
+    use super::{FanoutOptions, FanoutReport, Hub, Load, Machine, Run};
 
     const LOAD: Load = Load::FlatOut(Crew {
         speakers: 1,
         members: 10,
     });
 
-    fn report() -> FanoutReport {
+    /// Of ours and the barest loop, under these loads.
+    pub(in super::super) fn report(loads: &[Load]) -> FanoutReport {
         let (found, _) = hubs(
             Path::new("/nonexistent"),
             Some(Path::new("/nonexistent")),
@@ -345,12 +277,20 @@ mod tests {
         );
         let wanted = found
             .into_iter()
-            .filter(|hub| ["ours-epoll", "bare"].contains(&&*hub.name));
+            .filter(|hub| [Hub::OURS, Hub::BARE].contains(&&*hub.name));
+        let crews = loads.iter().filter_map(|load| match load {
+            Load::FlatOut(crew) => Some(*crew),
+            _ => None,
+        });
         let options = FanoutOptions {
-            flat_out: Vec::new(),
+            flat_out: crews.collect(),
             paced: Vec::new(),
-            pace_per_s: 1,
+            pace_per_s: 20_000,
             churn: false,
+            beside: None,
+            rooms: None,
+            sharded: None,
+            parcels: false,
             silent: 0,
             bytes: 128,
             window: 256,
@@ -358,13 +298,15 @@ mod tests {
             rounds: 3,
             hubs: wanted.collect(),
         };
-        FanoutReport::new(&options, Machine::look(), None, &[LOAD])
+        FanoutReport::new(&options, Machine::look(), None, &options.heats())
     }
 
-    fn run(per_s: f64, cpu_ns_each: f64, lost: u64) -> Run {
+    pub(in super::super) fn run(per_s: f64, cpu_ns_each: f64, lost: u64) -> Run {
         Run {
             per_s,
             cpu_ns_each,
+            busiest_cpu_ns_each: cpu_ns_each,
+            load_cpu_ns_each: 1.0,
             p50_us: 1.0,
             p99_us: 2.0,
             peak_bytes: 1 << 20,
@@ -378,7 +320,7 @@ mod tests {
 
     #[test]
     fn ratios_are_the_medians_of_those_within_each_round() {
-        let mut report = report();
+        let mut report = report(&[LOAD]);
         // The machine was twice as fast in the second round.
         for speed in [1.0, 2.0, 1.0] {
             report.add(LOAD, "bare", Ok(run(10.0 * speed, 50.0 / speed, 0)));
@@ -397,15 +339,16 @@ mod tests {
         assert!(report.failures.is_empty());
         let tables = report.tables();
         let titles: Vec<&str> = tables.iter().map(|table| &*table.title).collect();
-        let first = "Server CPU of a delivery, as a ratio to bare";
-        assert_eq!(titles[..2], [first, "Deliveries per second"]);
+        let first = "Goals of one shard, and what was measured";
+        let second = "Server CPU of a delivery, as a ratio to bare";
+        assert_eq!(titles[..3], [first, second, "Deliveries per second"]);
         let row = ["1 → 10", "8.00 c", "10.0 c"].map(str::to_owned);
-        assert_eq!(tables[1].rows, [row.to_vec()]);
+        assert_eq!(tables[2].rows, [row.to_vec()]);
     }
 
     #[test]
     fn what_was_lost_is_a_failure() {
-        let mut report = report();
+        let mut report = report(&[LOAD]);
         report.add(LOAD, "bare", Ok(run(10.0, 50.0, 3)));
         report.add(LOAD, "bare", Ok(run(10.0, 50.0, 0)));
         report.finish();

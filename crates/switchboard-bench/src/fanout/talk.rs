@@ -97,6 +97,16 @@ impl Talk {
         self.speeches.len()
     }
 
+    /// How many hear each message.
+    pub(super) const fn ears(&self) -> usize {
+        self.ears
+    }
+
+    /// Deliveries that may be on the way at once.
+    pub(super) fn on_the_way_max(&self) -> u64 {
+        self.window * (self.speeches.len() * self.ears) as u64
+    }
+
     /// Whether everybody has heard everything.
     pub(super) fn is_over(&self) -> bool {
         let is_over = |speech: &Speech| speech.done == speech.said;
@@ -130,10 +140,7 @@ impl Talk {
         now_ns: u64,
         latencies: &mut Option<&mut Histogram<u64>>,
     ) -> Result<(), BenchError> {
-        let wrong = || BenchError::WrongMessage {
-            listener,
-            came: payload.escape_ascii().take(80).map(char::from).collect(),
-        };
+        let wrong = || wrong_message(listener, payload);
         let speaker = speaker_of(payload).ok_or_else(wrong)?;
         let place = listener * self.speeches.len() + speaker;
         let speech = self.speeches.get_mut(speaker).ok_or_else(wrong)?;
@@ -200,6 +207,14 @@ impl Speech {
         while self.done < self.said && self.missing.get(slot(self.done, kept)) == Some(&0) {
             self.done += 1;
         }
+    }
+}
+
+/// Somebody heard what nobody said, or not to it.
+pub(super) fn wrong_message(listener: usize, came: &[u8]) -> BenchError {
+    BenchError::WrongMessage {
+        listener,
+        came: came.escape_ascii().take(80).map(char::from).collect(),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What members of rooms and subscribers of topics say and hear, as far as measuring needs it:
-//! chat lines as the hub's, NATS, RESP (Redis), IRC and MQTT 3.1.1 at QoS 0.
+//! chat lines and parcels as the hub's, NATS, RESP (Redis), IRC and MQTT 3.1.1 at QoS 0.
 //!
 //! Nothing here keeps anything: [`Protocol::step`] looks at the beginning of what has come and
 //! says what it is, so that a caller may cut the stream wherever it likes.
@@ -14,6 +14,8 @@ use memchr::memchr;
 pub(super) enum Protocol {
     /// Lines, as the hub's chat door and the rooms of `bench-peers` have them.
     Line,
+    /// Frames, as the hub's parcel door has them: what it answers is JSON, a frame each.
+    Parcel,
     Nats,
     Resp,
     Irc,
@@ -77,12 +79,20 @@ impl Protocol {
         !matches!(self, Self::Irc)
     }
 
+    /// Adds what leads into another room than all begin in. Only ours is measured with several.
+    pub(super) fn change_room(self, room: usize, out: &mut Vec<u8>) {
+        if self == Self::Line {
+            out.extend_from_slice(format!("/join room-{room}\n").as_bytes());
+        }
+    }
+
     /// Adds what a connection says first. `number` is another one for each of a server's.
     pub(super) fn hello(self, role: Role, number: usize, out: &mut Vec<u8>) {
         let hears = role == Role::Member;
         match self {
             // The hub answers any command to the one who gave it: so it is seen to be in.
             Self::Line if role == Role::Passer => {}
+            Self::Parcel => {}
             Self::Line => out.extend_from_slice(b"/help\n"),
             Self::Nats => {
                 out.extend_from_slice(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n");
@@ -129,6 +139,7 @@ impl Protocol {
     pub(super) fn frame(self, payload_bytes: usize) -> (Vec<u8>, &'static [u8]) {
         match self {
             Self::Line => (Vec::new(), b"\n"),
+            Self::Parcel => (Vec::new(), b""),
             Self::Nats => (format!("PUB room {payload_bytes}\r\n").into(), b"\r\n"),
             Self::Resp => {
                 let head = "*3\r\n$7\r\nPUBLISH\r\n$4\r\nroom\r\n";
@@ -149,6 +160,7 @@ impl Protocol {
     pub(super) fn step(self, bytes: &[u8], payload_bytes: usize) -> Step<'_> {
         match self {
             Self::Line => line(bytes, payload_bytes),
+            Self::Parcel => parcel(bytes),
             Self::Nats => nats(bytes),
             Self::Resp => resp(bytes),
             Self::Irc => irc(bytes, payload_bytes),
@@ -189,6 +201,24 @@ fn line(bytes: &[u8], payload_bytes: usize) -> Step<'_> {
             payload: tail(line, payload_bytes),
             len,
         },
+    }
+}
+
+/// A frame: its length in four bytes, the lowest first, then so many.
+fn parcel(bytes: &[u8]) -> Step<'_> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Step::More;
+    };
+    let Ok(length) = usize::try_from(i32::from_le_bytes(*length)) else {
+        return Step::Wrong;
+    };
+    match rest.get(..length) {
+        _ if length > HEAD_BYTES_MAX => Step::Wrong,
+        Some(payload) => Step::Message {
+            payload,
+            len: 4 + length,
+        },
+        None => Step::More,
     }
 }
 
@@ -448,6 +478,7 @@ mod tests {
              :m1!m1@127.0.0.1 JOIN :#room\r\n:irc.local 366 m1 #room :End\r\n\
              PING :irc.local\r\n:m0!m0@127.0.0.1 PRIVMSG #room :{text}\r\n"
         );
+        let parcel = [&u32::try_from(count).unwrap().to_le_bytes()[..], PAYLOAD].concat();
         let mut mqtt = b"\x20\x02\0\0\x90\x03\0\x01\0\xd0\0\x30".to_vec();
         mqtt.push(u8::try_from(count + 6).unwrap());
         mqtt.extend_from_slice(b"\0\x04room");
@@ -473,6 +504,7 @@ mod tests {
                 &message,
             ],
             vec![&other, &ready, &ready, &message],
+            vec![&message, &message],
         ]
         .map(|heard| heard.into_iter().cloned().collect());
         let protocols = [
@@ -481,8 +513,17 @@ mod tests {
             Protocol::Resp,
             Protocol::Irc,
             Protocol::Mqtt,
+            Protocol::Parcel,
         ];
-        let streams = [line.into(), nats.into(), resp.into(), irc.into(), mqtt];
+        let parcels = parcel.repeat(2);
+        let streams = [
+            line.into(),
+            nats.into(),
+            resp.into(),
+            irc.into(),
+            mqtt,
+            parcels,
+        ];
         let all = protocols.into_iter().zip(streams).zip(expected);
         all.map(|((protocol, stream), heard)| (protocol, stream, heard))
             .collect()
@@ -504,7 +545,9 @@ mod tests {
 
     #[test]
     fn refusals_are_seen_to_be_none_of_the_protocol() {
-        let refused: [(Protocol, &[u8]); 9] = [
+        let refused: [(Protocol, &[u8]); 11] = [
+            (Protocol::Parcel, b"\xff\xff\xff\xff"),
+            (Protocol::Parcel, b"\x01\x10\0\0"),
             (Protocol::Nats, b"-ERR 'Slow Consumer'\r\n"),
             (Protocol::Nats, b"MSG room 1 99999999999999999999\r\n"),
             (Protocol::Nats, b"MSG room 1 2\r\nabcdef"),

@@ -230,6 +230,42 @@ fn fanout_loses_nothing_of_what_any_hub_tells() {
 }
 
 #[test]
+fn fanout_measures_slow_readers_shards_and_parcels_of_ours() {
+    let small = ["--seconds", "0.2", "--rounds", "2", "--json"];
+    let parts = ["--parts", "slow,shards,parcels", "--slow", "1:5"];
+    let of = ["--rooms", "3:12", "--hubs", "ours-epoll,ours-epoll-log"];
+    let report = json(&[&["bench", "fanout"], &small[..], &parts, &of].concat());
+    assert_eq!(report["failures"].as_array().unwrap().len(), 0);
+    let entries = report["entries"].as_array().unwrap();
+    // Four kinds of reader with the log off and on, two numbers of shards, parcels of both.
+    assert_eq!(entries.len(), 4 * 2 + 2 + 2);
+    for entry in entries {
+        for figure in ["per_s", "cpu_ns_each", "busiest_cpu_ns_each", "p99_us"] {
+            assert!(number(&entry[figure]["median"]) > 0.0, "{figure}: {entry}");
+        }
+        let wrong = (&entry["lost"], &entry["reordered"]);
+        assert_eq!(wrong, (&0.into(), &0.into()), "{entry}");
+    }
+    let goals = report["goals"].as_array().unwrap();
+    let goal = |what: &str| {
+        let is_it = |goal: &&Value| goal["what"].as_str().unwrap().contains(what);
+        let found = goals.iter().find(is_it);
+        found.unwrap_or_else(|| panic!("no {what}: {goals:?}"))
+    };
+    for what in [
+        "a stalled reader",
+        "1 B/s",
+        "a flapping reader",
+        "busiest thread",
+        "parcels a second on one connection, on disk",
+    ] {
+        assert!(number(&goal(what)["found"]["median"]) > 0.0, "{what}");
+        assert!(goal(what)["is_met"].is_boolean(), "{what}");
+    }
+    assert_eq!(goal("lost and reordered")["is_met"], true);
+}
+
+#[test]
 fn fanout_says_what_a_hub_is_and_that_nothing_was_lost() {
     let small = ["--parts", "flat", "--flat", "1:2", "--rounds", "2"];
     let of = [
@@ -258,7 +294,7 @@ fn fanout_says_what_a_hub_is_and_that_nothing_was_lost() {
 fn what_makes_no_sense_is_refused_with_the_reason() {
     let echo = ["bench", "echo", "--servers", "epoll"];
     let fanout = ["bench", "fanout", "--hubs", "ours-epoll"];
-    let cases: [(&[&str], &[&str], &str); 15] = [
+    let cases: [(&[&str], &[&str], &str); 16] = [
         (
             &echo,
             &["--bytes", "0"],
@@ -291,6 +327,11 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         (&fanout, &["--flat", "1"], "two numbers such as 10:1000"),
         (&fanout, &["--flat", "0:5"], "speakers: 0 is not between 1"),
         (&fanout, &["--bytes", "31"], "bytes: 31 is not between 32"),
+        (
+            &fanout,
+            &["--rooms", "3:10"],
+            "10 members can't be dealt out",
+        ),
         (&fanout, &["--window", "0"], "window: 0 is not between 1"),
         (&fanout, &["--silent", "99999999"], "descriptors"),
         (

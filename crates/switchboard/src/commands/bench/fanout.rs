@@ -15,24 +15,25 @@ use crate::terminal::{positive_seconds, tell, with_hint};
 ///
 /// Each hub runs as a process of its own on one core, and the load on another one: one thread
 /// that speaks each hub's protocol. A few speak and many hear; every message is compared with what
-/// was said, and each member's are counted: none may be lost or out of order. Each run has a fresh
-/// hub with its limits raised, and with logs, persistence and flood control off.
+/// was said, and each member's are counted: none may be lost or out of order. In each round the
+/// hubs are fresh, have their limits raised, and logs, persistence and flood control off. They are
+/// all there at once and have turns of a tenth of a second; who has none is stopped (SIGSTOP).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Hubs:
   ours-epoll, ours-io-uring   switchboard serve, the chat door alone, on each back end here
   bare        the barest epoll loop: a turn's lines to each member with one send
   tokio       a broadcast channel and two tasks a connection, current-thread runtime
   redis, nats, inspircd, mosquitto   as far as they are installed
-  ours-epoll-N                       with --shards N, the same with so many shards
-  ours-select, ours-poll             only if they are named
+  ours-epoll-log                     the same with the log on
+  ours-select, ours-poll, ours-epoll-N   only if they are named; N is what --shards says
 bare and tokio come with: cargo build --release -p bench-peers
 The others with: apt-get install redis-server nats-server inspircd mosquitto
 
 Examples:
-  switchboard bench fanout                                         everything: ten minutes
+  switchboard bench fanout                                         everything: a quarter of an hour
   switchboard bench fanout --parts flat --flat 1:100 --rounds 3    one load
   switchboard bench fanout --hubs ours-epoll,redis,nats --parts flat,paced
-  switchboard bench fanout --parts silent --silent 19000           what silent members cost
+  switchboard bench fanout --parts silent --hubs ours-epoll        what silent members cost
   switchboard bench fanout --json > fanout.json                    every run, for programs")]
 pub(crate) struct Args {
     /// What to measure
@@ -40,7 +41,7 @@ pub(crate) struct Args {
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "flat,paced,churn,silent"
+        default_value = "flat,paced,churn,slow,shards,parcels,silent"
     )]
     parts: Vec<Part>,
 
@@ -58,7 +59,7 @@ pub(crate) struct Args {
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "1:100,1:1000"
+        default_value = "1:10,1:100,1:1000,10:1000"
     )]
     paced: Vec<Crew>,
 
@@ -66,8 +67,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "20000")]
     pace: u32,
 
+    /// Who speaks in a room in which one more reads nothing, a byte a second, or comes and goes
+    #[arg(long, value_name = "CREW", default_value = "1:100")]
+    slow: Crew,
+
+    /// Who speaks in rooms of their own, which are heard by an equal part of the members each
+    #[arg(long, value_name = "CREW", default_value = "16:800")]
+    rooms: Crew,
+
+    /// Shards of the hub that is compared there with one of a single shard
+    #[arg(long, value_name = "N", default_value = "2")]
+    shards: u16,
+
     /// Members who are in the room and silent
-    #[arg(long, value_name = "N", default_value = "10000")]
+    #[arg(long, value_name = "N", default_value = "19000")]
     silent: usize,
 
     /// Bytes of a message
@@ -78,16 +91,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "256")]
     window: usize,
 
-    /// Ours with so many shards as well, on all cores
-    #[arg(long, value_name = "N", default_value = "1")]
-    shards: u16,
-
-    /// Which hubs [default: all that are here but ours-select and ours-poll]
+    /// Which hubs [default: all that are here but those that must be named]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     hubs: Vec<String>,
 
     /// How long each of them is measured in each round
-    #[arg(long, value_name = "SECONDS", default_value = "0.8", value_parser = positive_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = positive_seconds)]
     seconds: Duration,
 
     /// How often everything is done
@@ -107,6 +116,12 @@ enum Part {
     Paced,
     /// Connect, one message, close
     Churn,
+    /// A slow reader beside the others, at ours
+    Slow,
+    /// A room for each speaker, at ours with one shard and with more
+    Shards,
+    /// Parcels on one connection, at ours
+    Parcels,
     /// Members who are silent
     Silent,
 }
@@ -122,12 +137,20 @@ impl Args {
                 Vec::new()
             }
         };
-        let (hubs, missing) = chosen(&self.hubs, self.shards)?;
+        let Chosen {
+            hubs,
+            sharded,
+            missing,
+        } = chosen(&self.hubs, self.shards)?;
         let options = FanoutOptions {
             flat_out: crews(Part::Flat, &self.flat),
             paced: crews(Part::Paced, &self.paced),
             pace_per_s: self.pace,
             churn: has(Part::Churn),
+            beside: has(Part::Slow).then_some(self.slow),
+            rooms: has(Part::Shards).then_some(self.rooms),
+            sharded,
+            parcels: has(Part::Parcels),
             silent: if has(Part::Silent) { self.silent } else { 0 },
             bytes: self.bytes,
             window: self.window,
@@ -150,8 +173,16 @@ impl Args {
     }
 }
 
+/// What is measured.
+struct Chosen {
+    hubs: Vec<Hub>,
+    /// Ours with more shards than one.
+    sharded: Option<Hub>,
+    missing: Vec<String>,
+}
+
 /// The hubs with these names; without names the usual ones that are here, and what is missing.
-fn chosen(names: &[String], shards: u16) -> anyhow::Result<(Vec<Hub>, Vec<String>)> {
+fn chosen(names: &[String], shards: u16) -> anyhow::Result<Chosen> {
     let own = env::current_exe().context("where this program lies is not known")?;
     let peers: PathBuf = own.with_file_name(PEERS);
     let peers = peers.is_file().then_some(peers);
@@ -160,12 +191,14 @@ fn chosen(names: &[String], shards: u16) -> anyhow::Result<(Vec<Hub>, Vec<String
         .is_none()
         .then(|| format!("without bare and tokio: {PEERS_HINT}"));
     let missing: Vec<String> = not_built.into_iter().chain(not_installed).collect();
+    let sharded = all.iter().find(|hub| hub.is_sharded()).cloned();
     if names.is_empty() {
         missing.iter().for_each(tell);
-        return Ok((
-            all.into_iter().filter(|hub| hub.is_usual).collect(),
+        return Ok(Chosen {
+            hubs: all.into_iter().filter(|hub| hub.is_usual).collect(),
+            sharded,
             missing,
-        ));
+        });
     }
     let mut chosen = Vec::new();
     for name in names {
@@ -176,7 +209,11 @@ fn chosen(names: &[String], shards: u16) -> anyhow::Result<(Vec<Hub>, Vec<String
             with_hint(error, &missing.join("; "))
         })?);
     }
-    Ok((chosen, Vec::new()))
+    Ok(Chosen {
+        hubs: chosen,
+        sharded,
+        missing: Vec::new(),
+    })
 }
 
 /// What readers of the tables must know.
@@ -216,8 +253,8 @@ fn below(report: &FanoutReport) -> Vec<String> {
         ));
     }
     lines.push(format!(
-        "medians of {} rounds of {} s, ratios taken within each round; {}",
-        report.rounds, report.run_seconds, report.machine
+        "medians of {} rounds of {} s, ratios taken within each round; all took {:.0} s; {}",
+        report.rounds, report.run_seconds, report.took_seconds, report.machine
     ));
     lines
 }
