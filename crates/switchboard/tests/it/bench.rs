@@ -231,7 +231,7 @@ fn fanout_loses_nothing_of_what_any_hub_tells() {
 
 #[test]
 fn fanout_measures_slow_readers_shards_and_parcels_of_ours() {
-    let small = ["--seconds", "0.2", "--rounds", "2", "--json"];
+    let small = ["--seconds", "0.05", "--rounds", "1", "--json"];
     let parts = ["--parts", "slow,shards,parcels", "--slow", "1:5"];
     let of = ["--rooms", "3:12", "--hubs", "ours-epoll,ours-epoll-log"];
     let report = json(&[&["bench", "fanout"], &small[..], &parts, &of].concat());
