@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use switchboard_hub::limits::HISTORY_ENTRIES;
 use switchboard_wire::{EntryFrame, EntryKind, chat_lines, notice};
 
 use crate::net::LinkId;
-use crate::truth::{Life, Serial, Stay, Truth, serial_of};
+use crate::truth::{Life, Look, Looked, Serial, Stay, Truth, serial_of};
 
 type Entries = BTreeMap<u64, EntryFrame>;
 
@@ -18,6 +19,7 @@ impl Truth {
             Self::check_texts,
             Self::check_acks,
             Self::check_stays,
+            Self::check_looks,
         ];
         for check in checks {
             if let Err(what) = check(self) {
@@ -28,10 +30,7 @@ impl Truth {
 
     /// Numbers have no gaps.
     fn check_numbers(&self) -> Result<(), String> {
-        for life in &self.witnessed {
-            let Some(entries) = self.lives.get(life) else {
-                continue;
-            };
+        for (life, entries) in self.known_lives() {
             for (want, seq) in (1..).zip(entries.keys()) {
                 // When the hub ends, those who see everything leave before others do.
                 if want != *seq && self.closing.contains(life) {
@@ -47,13 +46,18 @@ impl Truth {
 
     /// A room's members have different names at any moment, and only who came leaves.
     fn check_names(&self) -> Result<(), String> {
-        // Nobody leaves a hub that crashes.
-        if !self.has_one_shard || !self.crashed.is_empty() {
-            return Ok(());
-        }
-        for life in &self.witnessed {
+        for (life, entries) in self.known_lives() {
+            // Nobody leaves a hub that crashes.
+            let ends = self.ends.iter().filter(|((run, room), (epoch, _))| {
+                self.crashed.contains(run) && (room, epoch) == (&life.0, &life.1)
+            });
+            let ends: BTreeSet<u64> = ends.map(|(_, (_, seq))| *seq).collect();
+            let known = self.known_to(life);
             let mut present: BTreeSet<&str> = BTreeSet::new();
-            for entry in self.lives.get(life).into_iter().flat_map(Entries::values) {
+            for entry in entries.range(..=known).map(|(_, entry)| entry) {
+                if ends.contains(&(entry.seq - 1)) {
+                    present.clear();
+                }
                 let name = entry.from.as_str();
                 let fits = match &entry.kind {
                     EntryKind::Joined => present.insert(name),
@@ -69,6 +73,12 @@ impl Truth {
             }
         }
         Ok(())
+    }
+
+    /// The lives of which every entry is known, but those at the end of a hub without a log.
+    fn known_lives(&self) -> impl Iterator<Item = (&Life, &Entries)> {
+        let lives = self.lives.iter();
+        lives.filter(|(life, _)| self.has_log || self.witnessed.contains(life))
     }
 
     /// Up to which number every entry of a life was seen.
@@ -99,6 +109,14 @@ impl Truth {
                 if id != said.id.as_deref() {
                     return Err(format!("text {serial} has the number {id:?}: {said:?}"));
                 }
+                if entry.reply_to != said.reply_to {
+                    return Err(format!("{entry:?} does not answer what {said:?} does"));
+                }
+                let names = self.names.get(&said.link);
+                if names.is_some_and(|names| !names.contains(&entry.from)) {
+                    let name = &entry.from;
+                    return Err(format!("{name} said text {serial} in {life:?}: {said:?}"));
+                }
                 let before = match said.is_repeated {
                     true => None,
                     false => last.insert(said.link, *serial),
@@ -115,7 +133,11 @@ impl Truth {
         for (serial, said) in &self.said {
             let lives: &[&Life] = seen.get(serial).map_or(&[], Vec::as_slice);
             let different: BTreeSet<_> = lives.iter().collect();
-            if different.len() < lives.len() || (said.id.is_none() && lives.len() > 1) {
+            // A number that is gone with its entry is not known again.
+            let is_forgotten = self.forgets && said.is_repeated;
+            if (different.len() < lives.len() && !is_forgotten)
+                || (said.id.is_none() && lives.len() > 1)
+            {
                 let entries = self.lives.values().flat_map(Entries::values);
                 let is_it = |entry: &&EntryFrame| match &entry.kind {
                     EntryKind::Text(text) => serial_of(text) == Some(*serial),
@@ -140,7 +162,7 @@ impl Truth {
     /// Whether everything that ever happened in a room was seen by somebody.
     fn is_witnessed(&self, room: &str) -> bool {
         let mut lives = self.lives.keys().filter(|(name, _)| name == room);
-        lives.all(|life| self.witnessed.contains(life))
+        self.has_log || lives.all(|life| self.witnessed.contains(life))
     }
 
     /// What was acknowledged is there, under that number.
@@ -159,7 +181,7 @@ impl Truth {
             let entry = self.lives.get(life).and_then(|all| all.get(&ack.seq));
             let Some(entry) = entry else {
                 let is_late = self.closing.contains(life) && ack.seq > self.known_to(life);
-                if self.witnessed.contains(life) && !is_late {
+                if self.has_log || (self.witnessed.contains(life) && !is_late) {
                     return Err(format!("nobody ever saw what was acknowledged: {ack:?}"));
                 }
                 continue;
@@ -177,41 +199,42 @@ impl Truth {
 
     /// Every line client saw what its rooms said while it was there, and nothing else.
     fn check_stays(&self) -> Result<(), String> {
-        // Stays of a run that crashed that fit nowhere, and all of them, by room and name.
-        let mut unfit: BTreeMap<(u64, &str, &str), (usize, usize, String)> = BTreeMap::new();
         for stay in &self.stays {
             if !self.is_witnessed(&stay.room) {
                 continue;
             }
-            let place = (stay.run, stay.room.as_str(), stay.name.as_str());
-            let (all, failed, told) = unfit.entry(place).or_default();
-            *all += 1;
             // Who was cut off on its way in has seen nothing.
             let is_empty = stay.lines.is_empty() && !stay.is_whole;
             if let Err(why) = self.find_stay(stay)
                 && !is_empty
+                && !self.is_lost(stay)
             {
-                *failed += 1;
                 let Stay {
                     link, room, name, ..
                 } = stay;
-                *told = format!(
+                return Err(format!(
                     "link {link} ({name}) in {room} did not see what happened there: {why}"
-                );
-            }
-        }
-        for ((run, room, name), (all, failed, told)) in unfit {
-            // The last of them may have been lost before they came to the disk.
-            let lost = if self.crashed.contains(&run) {
-                all.saturating_sub(self.arrivals(run, room, name).len())
-            } else {
-                0
-            };
-            if failed > lost {
-                return Err(told);
+                ));
             }
         }
         Ok(())
+    }
+
+    /// It came behind all that is on the disk of a hub that crashed: it saw nothing of that.
+    fn is_lost(&self, stay: &Stay) -> bool {
+        let texts = stay.lines.iter().filter_map(|line| {
+            let begin = line.find(":t")?;
+            serial_of(&line[begin + 1..])
+        });
+        let seen: BTreeSet<Serial> = texts.collect();
+        let is_seen = |entry: &EntryFrame| match &entry.kind {
+            EntryKind::Text(text) => serial_of(text).is_some_and(|it| seen.contains(&it)),
+            _ => false,
+        };
+        let kept = self.lives.iter().filter(|(life, _)| life.0 == stay.room);
+        let mut kept = kept.flat_map(|(_, entries)| entries.values());
+        let is_cut = self.crashed.contains(&stay.run);
+        is_cut && !kept.any(|entry| self.is_of_run(stay.run, entry) && is_seen(entry))
     }
 
     /// Somewhere a stay has to fit.
@@ -226,19 +249,24 @@ impl Truth {
         Err(nearest)
     }
 
+    /// Whether an entry may be of a run of the hub.
+    fn is_of_run(&self, run: u64, entry: &EntryFrame) -> bool {
+        let end = |run| self.ends.get(&(run, entry.room.clone())).copied();
+        let (before, end) = (end(run.saturating_sub(1)), end(run));
+        let is_behind = before.is_none_or(|(epoch, seq)| epoch != entry.epoch || entry.seq > seq);
+        // Of a run that has left nothing on the disk there is nothing.
+        let has_left = !self.crashed.contains(&run);
+        let is_before = |(epoch, seq)| epoch != entry.epoch || entry.seq <= seq;
+        is_behind && end.map_or(has_left, is_before)
+    }
+
     /// When somebody of a name came to a room in a run of the hub, as far as that is known.
     fn arrivals(&self, run: u64, room: &str, name: &str) -> Vec<(&Life, u64)> {
-        let end = |run| self.ends.get(&(run, room.to_owned())).copied();
-        let (before, end) = (end(run.saturating_sub(1)), end(run));
-        let is_in_run = |entry: &EntryFrame| {
-            let behind = before.is_none_or(|(epoch, seq)| epoch != entry.epoch || entry.seq > seq);
-            behind && end.is_none_or(|(epoch, seq)| epoch != entry.epoch || entry.seq <= seq)
-        };
         let mut found = Vec::new();
         for (life, entries) in self.lives.iter().filter(|((of, _), _)| of == room) {
             for entry in entries.values() {
                 let is_arrival = entry.kind == EntryKind::Joined && entry.from == name;
-                if is_arrival && is_in_run(entry) {
+                if is_arrival && self.is_of_run(run, entry) {
                     found.push((life, entry.seq));
                 }
             }
@@ -270,16 +298,17 @@ impl Truth {
         mut first: u64,
     ) -> Result<(), String> {
         let end = self.ends.get(&(stay.run, stay.room.clone()));
+        let is_cut = self.crashed.contains(&stay.run);
         let mut before = None;
         for entry in entries.range(at.seq..).map(|(_, entry)| entry) {
-            if before.is_some_and(|before| before + 1 != entry.seq) && !stay.is_whole {
+            if before.is_some_and(|before| before + 1 != entry.seq) && !self.has_log {
                 // Nobody knows what was there: see `check_numbers`.
                 return Ok(());
             }
             before = Some(entry.seq);
             if end.is_some_and(|(epoch, seq)| *epoch == entry.epoch && entry.seq > *seq) {
                 // The rest of that run never came to the disk, and followers do not know of it.
-                return Ok(());
+                break;
             }
             at.seq = entry.seq;
             if self.is_own(stay, &at, entry) {
@@ -291,7 +320,6 @@ impl Truth {
                     EntryKind::Left { .. } => break,
                     _ => {}
                 }
-                at.seen += self.shown_again(stay, &at, entry);
                 continue;
             }
             for line in lines_of(entry) {
@@ -301,8 +329,6 @@ impl Truth {
                 }
                 match stay.lines.get(at.seen) {
                     Some(saw) if *saw == line => at.seen += 1,
-                    // Who is fed from the log is not shown what is said under its own name.
-                    _ if self.has_log && stay.names.contains(&entry.from) => {}
                     Some(saw) => {
                         let (seq, saw, line) = (entry.seq, short(saw), short(&line));
                         return Err(format!("at {seq}: {saw:?} instead of {line:?}"));
@@ -315,15 +341,13 @@ impl Truth {
             }
             first = entry.seq + 1;
         }
-        if end.is_some() && self.has_log {
+        if is_cut {
             return Ok(());
         }
         // Those who see everything leave with the others when the hub ends.
+        let is_late = |line: &&String| !self.has_log && !stay.is_whole && is_farewell(line);
         let rest = stay.lines.get(at.seen..).unwrap_or_default();
-        let mut rest = rest
-            .iter()
-            .skip_while(|line| !stay.is_whole && is_farewell(line));
-        match rest.next() {
+        match rest.iter().skip_while(is_late).next() {
             Some(more) => Err(format!("{:?} is too much", short(more))),
             None => Ok(()),
         }
@@ -365,15 +389,6 @@ impl Truth {
         told.map_err(|why| format!("behind {count} that it missed: {why}"))
     }
 
-    /// How many lines of its own entry a client was shown: who is fed from the log is known by the
-    /// name that it has then, and may have had another.
-    fn shown_again(&self, stay: &Stay, at: &Reading, entry: &EntryFrame) -> usize {
-        let lines = lines_of(entry);
-        let saw = stay.lines.get(at.seen..at.seen + lines.len());
-        let is_shown = self.has_log && saw == Some(lines.as_slice());
-        if is_shown { lines.len() } else { 0 }
-    }
-
     /// Whether an entry is the client's own, which it is not shown.
     fn is_own(&self, stay: &Stay, at: &Reading, entry: &EntryFrame) -> bool {
         match &entry.kind {
@@ -381,7 +396,87 @@ impl Truth {
                 let said = serial_of(text).and_then(|serial| self.said.get(&serial));
                 said.is_some_and(|said| said.link == stay.link)
             }
-            _ => entry.from == at.name && !is_of_namesake(entry, stay.lines.get(at.seen)),
+            _ => entry.from == at.name,
+        }
+    }
+}
+
+impl Truth {
+    /// Whoever asked what was said was shown that.
+    fn check_looks(&self) -> Result<(), String> {
+        for look in &self.looks {
+            let lives = self
+                .lives
+                .iter()
+                .filter(|((room, _), _)| *room == look.room);
+            let mut why = "there was no such room".to_owned();
+            let fits = |(_, entries): (&Life, &Entries)| match self.compare_look(look, entries) {
+                Ok(()) => true,
+                Err(what) => {
+                    why = what;
+                    false
+                }
+            };
+            if !lives.into_iter().any(fits) && !look.lines.is_empty() {
+                let (link, room, what) = (look.link, &look.room, &look.what);
+                return Err(format!("link {link} asked in {room} for {what:?}: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_look(&self, look: &Look, entries: &Entries) -> Result<(), String> {
+        let mut seqs = Vec::new();
+        for line in &look.lines {
+            let Some((seq, words)) = shown(line) else {
+                return Err(format!("{:?} is no entry", short(line)));
+            };
+            let entry = entries.get(&seq);
+            if entry.map(words_of).as_deref() != Some(words) {
+                let entry = entry.map(words_of).map(|words| short(&words));
+                return Err(format!("{:?} is {entry:?}", short(line)));
+            }
+            seqs.push(seq);
+        }
+        let is_wanted = |entry: &EntryFrame| match (&look.what, &entry.kind) {
+            (Looked::History(_), _) => true,
+            (Looked::Word(word), EntryKind::Text(text)) => {
+                text.to_lowercase().contains(&word.to_lowercase())
+            }
+            (Looked::Word(_), _) => false,
+        };
+        // By time: it is the order in which a search finds.
+        if self.is_wall_stepped && matches!(look.what, Looked::Word(_)) {
+            let all = seqs.iter().filter_map(|seq| entries.get(seq));
+            let strange = all.into_iter().find(|entry| !is_wanted(entry));
+            return strange.map_or(Ok(()), |entry| Err(format!("it was shown {entry:?}")));
+        }
+        let last = seqs.last().copied().unwrap_or(0);
+        let most = match look.what {
+            Looked::History(count) => count,
+            Looked::Word(_) => HISTORY_ENTRIES,
+        };
+        let wanted = entries.range(..=last).map(|(_, entry)| entry);
+        let wanted: Vec<u64> = wanted.filter(|it| is_wanted(it)).map(|it| it.seq).collect();
+        let newest = wanted
+            .get(wanted.len().saturating_sub(most)..)
+            .unwrap_or_default();
+        let begins = newest.len().saturating_sub(seqs.len());
+        let is_all = begins == 0 || self.forgets;
+        if !is_all || newest.get(begins..) != Some(seqs.as_slice()) {
+            return Err(format!("it was shown {seqs:?}, and there are {newest:?}"));
+        }
+        // What it had said itself is among what it was shown, or older.
+        let is_own = |entry: &&EntryFrame| match &entry.kind {
+            EntryKind::Text(text) => look.said.is_some() && serial_of(text) == look.said,
+            _ => false,
+        };
+        let own = entries.values().find(is_own).filter(|own| is_wanted(own));
+        match own {
+            Some(own) if own.seq > last && !self.refuses && !self.forgets => {
+                Err(format!("it had said {}, and was shown {seqs:?}", own.seq))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -399,10 +494,19 @@ struct Reading {
     missed: usize,
 }
 
-/// With several shards a name may have a new holder before the old one's last entry: nobody sees
-/// its own entries.
-fn is_of_namesake(entry: &EntryFrame, saw: Option<&String>) -> bool {
-    saw.is_some() && lines_of(entry).first() == saw
+/// The number and the words of an entry that was asked for.
+fn shown(line: &str) -> Option<(u64, &str)> {
+    let (place, what) = line.strip_prefix("* #")?.split_once(": ")?;
+    let (seq, _ago) = place.split_once(", ")?;
+    Some((seq.parse().ok()?, what))
+}
+
+/// An entry as who asks for it is shown it, by the words of docs/protocol.md.
+fn words_of(entry: &EntryFrame) -> String {
+    match &entry.kind {
+        EntryKind::Text(text) => format!("{}: {text}", entry.from),
+        _ => lines_of(entry).concat().trim_start_matches("* ").to_owned(),
+    }
 }
 
 fn is_farewell(line: &str) -> bool {

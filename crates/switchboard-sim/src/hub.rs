@@ -106,6 +106,9 @@ impl Hub {
             let stalls = plan.limits.outbox_time.as_micros();
             let mut net = SimNet::new(clock.clone(), first, seed, mutant);
             net.limit(plan.ring, u64::try_from(stalls).ok());
+            if here == 0 && plan.disk.keep_ms.is_some() {
+                shard.begin_upkeep(&mut net);
+            }
             Unit {
                 shard,
                 net,

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use switchboard_hub::log::{
-    Asker, Backlog, Journal, LogEntry, LogError, LogReply, LogRequest, Page, PageFrom, RecentIds,
-    RoomState, Watermark,
+    Asker, Backlog, Journal, LogEntry, LogError, LogKind, LogReply, LogRequest, Page, PageFrom,
+    RecentIds, RoomState, Search, Watermark,
 };
 
 use crate::plan::{DiskPlan, Mutant};
@@ -22,8 +22,23 @@ use crate::time::{Micros, SECOND};
 pub(crate) struct Life {
     pub(crate) epoch: u64,
     pub(crate) entries: Vec<LogEntry>,
+    /// The last entry that was removed.
+    pub(crate) gone: u64,
     topic: String,
     kept: bool,
+}
+
+impl Life {
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.entries.last().map_or(self.gone, |entry| entry.seq)
+    }
+
+    /// Removes so many of the oldest entries.
+    fn remove(&mut self, count: usize) -> impl Iterator<Item = LogEntry> + '_ {
+        let last = count.checked_sub(1).and_then(|last| self.entries.get(last));
+        self.gone = last.map_or(self.gone, |entry| entry.seq);
+        self.entries.drain(..count)
+    }
 }
 
 /// What is on the disk, by room: its lives, the present one last.
@@ -61,6 +76,8 @@ struct State {
     writer: Writer,
     is_healed: bool,
     replies: Vec<Replied>,
+    /// What was on the disk and was removed.
+    removed: Vec<LogEntry>,
     failure: Option<String>,
 }
 
@@ -96,6 +113,7 @@ impl SimJournal {
             writer: Writer::Idle,
             is_healed: false,
             replies: Vec::new(),
+            removed: Vec::new(),
             failure: None,
         }))
     }
@@ -124,6 +142,16 @@ impl SimJournal {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.state().writer == Writer::Stopped
+    }
+
+    /// What was removed since the last time.
+    pub(crate) fn take_removed(&self) -> Vec<LogEntry> {
+        std::mem::take(&mut self.state().removed)
+    }
+
+    /// What a crash would leave now.
+    pub(crate) fn disk(&self) -> Disk {
+        self.state().disk.clone()
     }
 
     /// What was asked for that cannot be asked for.
@@ -281,7 +309,7 @@ impl State {
                 let life = self.life(&room, epoch);
                 (life.topic, life.kept) = (topic, kept);
             }
-            LogRequest::Retain { .. } => {}
+            LogRequest::Retain { now_ms } => self.retain(now_ms),
             question => self.questions.push((asker, question)),
         }
     }
@@ -294,6 +322,7 @@ impl State {
             let life = Life {
                 epoch,
                 entries: Vec::new(),
+                gone: 0,
                 topic: before.map_or(String::new(), |life| life.topic.clone()),
                 kept: before.is_some_and(|life| life.kept),
             };
@@ -323,7 +352,7 @@ impl State {
         let is_lost = self.mutant == Some(Mutant::LostEntry)
             && self.random.chance(Mutant::LostEntry.per_mille());
         let life = self.life(&entry.room, entry.epoch);
-        let want = life.entries.last().map_or(1, |last| last.seq + 1);
+        let want = life.last_seq() + 1;
         if seq != want && self.mutant.is_none() {
             self.failure = Some(format!("{want} is next, and there came {entry:?}"));
         }
@@ -352,7 +381,45 @@ impl State {
         }
         self.batch.clear();
         self.writer = Writer::Idle;
+        self.trim();
         self.answer(now);
+    }
+
+    /// Removes what is too much.
+    fn trim(&mut self) {
+        let Some(keep) = self.plan.keep else {
+            return;
+        };
+        let before = self.removed.len();
+        for life in self.memory.values_mut().flatten() {
+            let excess = life.entries.len().saturating_sub(keep);
+            // As the real one, not one for each new one.
+            if excess > keep / 16 {
+                self.removed.extend(life.remove(excess));
+            }
+        }
+        if self.removed.len() > before {
+            self.persist();
+        }
+    }
+
+    /// Removes what is too old, from what is on the disk.
+    fn retain(&mut self, now_ms: i64) {
+        let Some(keep) = self.plan.keep_ms else {
+            return;
+        };
+        for (room, lives) in &self.disk {
+            for life in lives {
+                let is_old = |entry: &&LogEntry| entry.time_ms < now_ms - keep;
+                let last = life.entries.iter().take_while(is_old).last();
+                let written = self.memory.get_mut(room).into_iter().flatten();
+                for written in written.filter(|it| it.epoch == life.epoch) {
+                    let is_old = |entry: &&LogEntry| last.is_some_and(|it| entry.seq <= it.seq);
+                    let count = written.entries.iter().take_while(is_old).count();
+                    self.removed.extend(written.remove(count));
+                }
+            }
+        }
     }
 
     fn tell_durable(&mut self, now: Micros) {
@@ -424,21 +491,71 @@ impl State {
                     from,
                     limit,
                 } => match self.page(&room, epoch, from, limit) {
-                    Some(page) => LogReply::Page { id, page },
+                    Some(mut page) => {
+                        if from == PageFrom::Newest {
+                            self.spoil(&mut page.entries);
+                        }
+                        LogReply::Page { id, page }
+                    }
                     None => LogReply::ReadFailed {
                         id,
                         error: LogError::NoRoom { room },
                     },
                 },
-                LogRequest::Search { id, .. } => LogReply::Found {
-                    id,
-                    entries: Vec::new(),
-                    is_whole: true,
+                LogRequest::Search { id, search } => match self.search(&search) {
+                    Ok(mut entries) => {
+                        self.spoil(&mut entries);
+                        LogReply::Found {
+                            id,
+                            entries,
+                            is_whole: true,
+                        }
+                    }
+                    Err(error) => LogReply::ReadFailed { id, error },
                 },
                 _ => continue,
             };
             self.reply(at, asker, reply);
         }
+    }
+
+    /// What a defective journal would do to what a member asks for.
+    fn spoil(&mut self, entries: &mut Vec<LogEntry>) {
+        let middle = entries.len() / 2;
+        match self.mutant {
+            Some(Mutant::LostFind) if middle > 0 => drop(entries.remove(middle)),
+            Some(Mutant::StrayFind) => {
+                let room = entries.first().map(|entry| Arc::clone(&entry.room));
+                let others = self
+                    .disk
+                    .iter()
+                    .filter(|(name, _)| Some(*name) != room.as_ref());
+                let mut others = others
+                    .flat_map(|(_, lives)| lives)
+                    .flat_map(|it| &it.entries);
+                if let (Some(entry), Some(other)) = (entries.get_mut(middle), others.next()) {
+                    entry.clone_from(other);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a member may look for: texts of one room, the newest first.
+    fn search(&self, search: &Search) -> Result<Vec<LogEntry>, LogError> {
+        let room = search.room.clone().unwrap_or_else(|| "".into());
+        let Some(lives) = self.disk.get(&room) else {
+            return Err(LogError::NoRoom { room });
+        };
+        let words: Vec<String> = search.words.iter().map(|it| it.to_lowercase()).collect();
+        let is_found = |entry: &&LogEntry| {
+            let text = entry.text.to_lowercase();
+            entry.kind == LogKind::Text && words.iter().all(|word| text.contains(word))
+        };
+        let entries = lives.iter().flat_map(|life| &life.entries);
+        let mut found: Vec<&LogEntry> = entries.filter(is_found).collect();
+        found.sort_by_key(|entry| std::cmp::Reverse((entry.time_ms, entry.seq)));
+        Ok(found.into_iter().take(search.limit).cloned().collect())
     }
 
     fn page(
@@ -448,8 +565,12 @@ impl State {
         from: PageFrom,
         limit: usize,
     ) -> Option<Page> {
-        // No page has to be as long as it may be.
-        let limit = limit.min(self.random.index(40) + 1);
+        // No page has to be as long as it may be, where there is another one.
+        let shorter = limit.min(self.random.index(40) + 1);
+        let limit = match from {
+            PageFrom::Newest => limit,
+            _ => shorter,
+        };
         let lives = self.disk.get(room)?;
         let life = match epoch {
             Some(epoch) => lives.iter().find(|life| life.epoch == epoch)?,
@@ -485,8 +606,8 @@ fn state_of(room: &Arc<str>, life: &Life) -> RoomState {
     RoomState {
         room: Arc::clone(room),
         epoch: life.epoch,
-        first_seq: 1,
-        last_seq: life.entries.last().map_or(0, |entry| entry.seq),
+        first_seq: life.gone + 1,
+        last_seq: life.last_seq(),
         bytes: life.entries.iter().map(|entry| entry.cost() as u64).sum(),
         topic: life.topic.clone(),
         kept: life.kept,

@@ -49,6 +49,14 @@ use world::World;
 /// Seeds that once showed a defect, each with what it was.
 pub const REGRESSIONS: &[(u64, &str)] = &[
     (
+        79,
+        "a room of another shard had two members of one name for a moment",
+    ),
+    (
+        1_026,
+        "who had been renamed while it was fed from the log was shown what it had done itself",
+    ),
+    (
         21_688,
         "a room that was loaded and let go of forgot the authors' numbers, and took a text twice",
     ),

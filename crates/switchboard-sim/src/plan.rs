@@ -28,11 +28,15 @@ pub enum Mutant {
     LostEntry,
     /// The journal forgets the authors' numbers when it is opened again.
     LostIds,
+    /// The journal leaves out an entry of those that a member asks for.
+    LostFind,
+    /// It gives an entry of another room to a member who asks.
+    StrayFind,
 }
 
 impl Mutant {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::LostPiece,
         Self::TwicePiece,
         Self::StrayPiece,
@@ -42,6 +46,8 @@ impl Mutant {
         Self::EarlyDurable,
         Self::LostEntry,
         Self::LostIds,
+        Self::LostFind,
+        Self::StrayFind,
     ];
 
     pub(crate) const fn is_of_net(self) -> bool {
@@ -98,6 +104,8 @@ pub(crate) struct Plan {
     pub(crate) standstill: Option<Micros>,
     pub(crate) wall_steps: bool,
     pub(crate) text_bytes: u64,
+    /// How often members ask what was said, per thousand things that they do.
+    pub(crate) looks: u64,
     pub(crate) disk: DiskPlan,
 }
 
@@ -112,11 +120,23 @@ pub(crate) struct DiskPlan {
     pub(crate) read: Micros,
     /// How many entries its backlog pretends each one to be.
     pub(crate) weight: usize,
+    /// How many entries of a room it keeps, and for how long at most, in milliseconds of the wall
+    /// clock.
+    pub(crate) keep: Option<usize>,
+    pub(crate) keep_ms: Option<i64>,
+}
+
+impl DiskPlan {
+    /// It does not keep everything for ever.
+    pub(crate) const fn forgets(&self) -> bool {
+        self.keep.is_some() || self.keep_ms.is_some()
+    }
 }
 
 impl Plan {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut random = Random::new(seed, 1);
+        let mut more = Random::new(seed, 3);
         let r = &mut random;
         let text_bytes = *r.pick(&[8, 8, 8, 100, 100, 100, 2_000, 30_000]);
         let rooms = ["lobby", "kitchen", "garden", "küche", "attic", "cellar"];
@@ -159,6 +179,7 @@ impl Plan {
             standstill,
             wall_steps: r.chance(200),
             text_bytes,
+            looks: *more.pick(&[0, 20, 200]),
             disk: DiskPlan {
                 slow: often(r, calm, 100),
                 full: often(r, calm, 30),
@@ -166,6 +187,8 @@ impl Plan {
                 sync: r.range(100, 20 * MS),
                 read: r.range(50, 5 * MS),
                 weight: *r.pick(&[1, 100, 1000, 4000]),
+                keep: *more.pick(&[None, None, None, Some(0), Some(3), Some(30), Some(300)]),
+                keep_ms: *more.pick(&[None, None, None, Some(500), Some(10_000)]),
             },
         }
     }

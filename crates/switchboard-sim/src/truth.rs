@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use switchboard_hub::log::{LogEntry, LogKind};
-use switchboard_wire::{EntryFrame, EntryKind};
+use switchboard_wire::{EntryFrame, EntryKind, MessageId};
 
 use crate::journal::Disk;
 use crate::net::LinkId;
+use crate::plan::Plan;
 
 /// The number of a text that was said: it stands in the text.
 pub(crate) type Serial = u64;
@@ -19,6 +20,8 @@ pub(crate) struct Said {
     pub(crate) rooms: BTreeSet<String>,
     /// The author's number, with which it may be sent again.
     pub(crate) id: Option<String>,
+    /// The number of the entry that it answers, as it says itself.
+    pub(crate) reply_to: Option<u64>,
     /// It was sent again: its first copy may have been refused, and others taken before it.
     pub(crate) is_repeated: bool,
     /// It has to appear.
@@ -44,8 +47,6 @@ pub(crate) struct Stay {
     pub(crate) room: String,
     /// What it was called when it came.
     pub(crate) name: String,
-    /// What it was ever called on this connection, or asked to be.
-    pub(crate) names: BTreeSet<String>,
     /// What it saw there, answers to itself left out.
     pub(crate) lines: Vec<String>,
     /// Behind how many of them it was told that it missed how many entries.
@@ -61,6 +62,26 @@ pub(crate) struct Secret {
     pub(crate) heard_by: Option<LinkId>,
 }
 
+/// What a member was shown of its room when it asked.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) link: LinkId,
+    pub(crate) room: String,
+    pub(crate) what: Looked,
+    /// The last text that it had said in this room.
+    pub(crate) said: Option<Serial>,
+    pub(crate) lines: Vec<String>,
+}
+
+/// What it asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Looked {
+    /// So many of the newest entries.
+    History(usize),
+    /// Texts with this in it.
+    Word(&'static str),
+}
+
 /// A room and one life of it.
 pub(crate) type Life = (String, u64);
 
@@ -72,6 +93,9 @@ pub(crate) struct Truth {
     pub(crate) acked: Vec<Acked>,
     pub(crate) stays: Vec<Stay>,
     pub(crate) secrets: BTreeMap<Serial, Secret>,
+    pub(crate) looks: Vec<Look>,
+    /// What each line client was ever called on its connection, or asked to be.
+    pub(crate) names: BTreeMap<LinkId, BTreeSet<String>>,
     /// Lives of which every entry is known.
     pub(crate) witnessed: BTreeSet<Life>,
     /// How far a room was on the disk when a run of the hub ended.
@@ -82,10 +106,19 @@ pub(crate) struct Truth {
     pub(crate) closing: BTreeSet<Life>,
     /// What is to be found in a message: how often each thing happened.
     pub(crate) counts: BTreeMap<&'static str, u64>,
-    pub(crate) has_one_shard: bool,
     pub(crate) has_log: bool,
+    /// The disk of the log does not keep everything, does not always take everything.
+    pub(crate) forgets: bool,
+    pub(crate) refuses: bool,
+    /// The wall clock is set back now and then.
+    pub(crate) is_wall_stepped: bool,
     last_serial: Serial,
     failure: Option<String>,
+}
+
+/// What a parcel says that it answers.
+pub(crate) fn reply_of(serial: Serial) -> Option<u64> {
+    serial.is_multiple_of(3).then_some(serial / 2)
 }
 
 /// How a text of a client begins.
@@ -98,10 +131,12 @@ const FILLER: &str = "aß字\u{1f600}z /";
 const SECRET: &str = "secret-";
 
 impl Truth {
-    pub(crate) fn new(has_one_shard: bool, has_log: bool) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            has_one_shard,
-            has_log,
+            has_log: plan.has_log,
+            forgets: plan.disk.forgets(),
+            refuses: plan.disk.full > 0 || plan.disk.fails > 0,
+            is_wall_stepped: plan.wall_steps,
             ..Self::default()
         }
     }
@@ -138,6 +173,11 @@ impl Truth {
         (serial, text)
     }
 
+    /// A line client is called so, or asks to be.
+    pub(crate) fn name(&mut self, link: LinkId, name: &str) {
+        self.names.entry(link).or_default().insert(name.to_owned());
+    }
+
     /// A new secret.
     pub(crate) fn tell(&mut self, to: &str) -> (Serial, String) {
         self.last_serial += 1;
@@ -151,12 +191,13 @@ impl Truth {
     }
 
     /// Somebody was told something alone.
-    pub(crate) fn hear_secret(&mut self, link: LinkId, names: &BTreeSet<String>, text: &str) {
+    pub(crate) fn hear_secret(&mut self, link: LinkId, text: &str) {
         let serial = text.strip_prefix(SECRET).and_then(|rest| rest.parse().ok());
         let Some(secret) = serial.and_then(|serial: Serial| self.secrets.get_mut(&serial)) else {
             return self.fail(format!("link {link} was told what nobody said: {text:?}"));
         };
-        if !names.contains(&secret.to) {
+        let names = self.names.get(&link);
+        if !names.is_some_and(|names| names.contains(&secret.to)) {
             let to = secret.to.clone();
             return self.fail(format!("link {link} ({names:?}) was told what is for {to}"));
         }
@@ -179,16 +220,41 @@ impl Truth {
         }
     }
 
-    /// What was acknowledged is on the disk that a run of the hub has left, and what followers
-    /// were given is there as they saw it.
-    pub(crate) fn compare_disk(&mut self, run: u64, disk: &Disk) {
+    /// A run of the hub has left this on the disk.
+    pub(crate) fn end_run(&mut self, run: u64, disk: &Disk) {
         for (room, lives) in disk {
             if let Some(life) = lives.last() {
-                let last = life.entries.last().map_or(0, |entry| entry.seq);
-                self.ends
-                    .insert((run, room.to_string()), (life.epoch, last));
+                let end = (life.epoch, life.last_seq());
+                self.ends.insert((run, room.to_string()), end);
             }
         }
+    }
+
+    /// What was on the disk of the log at any time is what happened.
+    pub(crate) fn read_disk<'a>(&mut self, entries: impl Iterator<Item = &'a LogEntry>) {
+        for entry in entries {
+            let seen = frame_of(entry);
+            let life = (seen.room.clone(), seen.epoch);
+            let entries = self.lives.entry(life).or_default();
+            let known = entries.entry(seen.seq).or_insert_with(|| seen.clone());
+            if *known != seen {
+                let what = format!("{known:?} was seen, and there is {entry:?}");
+                return self.fail(what);
+            }
+        }
+    }
+
+    /// What was acknowledged is on the disk, and what followers were given is there as they saw it,
+    /// unless it is gone by now; and then nothing else is known to have happened.
+    pub(crate) fn compare_disk(&mut self, disk: &Disk) {
+        let all = disk.values().flatten().flat_map(|life| &life.entries);
+        self.read_disk(all);
+        let is_gone = |room: &str, epoch: u64, seq: u64| {
+            let lives = disk.get(room).into_iter().flatten();
+            lives
+                .filter(|life| life.epoch == epoch)
+                .any(|life| seq <= life.gone)
+        };
         let find = |room: &str, epoch: u64, seq: u64| {
             let lives = disk.get(room)?;
             let life = lives.iter().find(|life| life.epoch == epoch)?;
@@ -197,6 +263,9 @@ impl Truth {
         };
         let mut wrong = None;
         for ack in self.acked.iter().filter(|ack| ack.durable) {
+            if is_gone(&ack.room, ack.epoch, ack.seq) {
+                continue;
+            }
             let entry = find(&ack.room, ack.epoch, ack.seq);
             let id = entry.and_then(|entry| entry.client_id.as_deref());
             if id != Some(format!("id-{}", ack.serial).as_str()) {
@@ -205,9 +274,9 @@ impl Truth {
         }
         for ((room, epoch), entries) in &self.lives {
             for entry in entries.values() {
-                let kept = find(room, *epoch, entry.seq);
-                if kept.is_none_or(|kept| !is_same(kept, entry)) {
-                    wrong = Some(format!("{entry:?} was seen, and there is {kept:?}"));
+                let is_there = find(room, *epoch, entry.seq).is_some();
+                if !is_there && !is_gone(room, *epoch, entry.seq) {
+                    wrong = Some(format!("{entry:?} was seen, and is not there"));
                 }
             }
         }
@@ -223,14 +292,32 @@ impl Truth {
     }
 }
 
-/// Whether a follower saw what the log has.
-fn is_same(kept: &LogEntry, seen: &EntryFrame) -> bool {
-    let id = seen.id.as_ref().map(|id| id.as_str());
-    let is_text = match &seen.kind {
-        EntryKind::Text(text) => kept.kind == LogKind::Text && kept.text == *text,
-        _ => kept.kind != LogKind::Text,
-    };
-    is_text && *kept.author == *seen.from && kept.client_id.as_deref() == id
+/// What a follower has to see of what the log has.
+fn frame_of(entry: &LogEntry) -> EntryFrame {
+    let text = || entry.text.clone();
+    let some_text = || Some(text()).filter(|text| !text.is_empty());
+    EntryFrame {
+        room: entry.room.to_string(),
+        epoch: entry.epoch,
+        seq: entry.seq,
+        time_ms: u64::try_from(entry.time_ms).unwrap_or(0),
+        from: entry.author.to_string(),
+        reply_to: entry.reply_to,
+        id: entry.client_id.as_deref().and_then(MessageId::new),
+        kind: match entry.kind {
+            LogKind::Text => EntryKind::Text(text()),
+            LogKind::Joined => EntryKind::Joined,
+            LogKind::Left => EntryKind::Left {
+                reason: some_text(),
+            },
+            LogKind::Renamed => EntryKind::Renamed { name: text() },
+            LogKind::Topic => EntryKind::Topic { topic: some_text() },
+            _ => EntryKind::Stored {
+                file_name: text(),
+                file_bytes: entry.bytes.unwrap_or(0),
+            },
+        },
+    }
 }
 
 /// The number in a text.

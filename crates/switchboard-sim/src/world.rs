@@ -49,6 +49,8 @@ enum Event {
 const HEALING: Micros = 400 * SECOND;
 /// How long the last have to go.
 const LEAVING: Micros = 200 * SECOND;
+/// Bytes of the plan in one line of the trace.
+const PLAN_PART: usize = 100;
 /// What a turn costs at least.
 const TURN: Micros = 20;
 /// How long a machine that has vanished is waited for at least.
@@ -103,9 +105,12 @@ impl World {
         for _ in 0..plan.plain {
             clients.push(Client::Plain(Plain::default()));
         }
-        let (plan_shards, plan_log) = (plan.shards, plan.has_log);
+        let plan_shards = plan.shards;
+        let truth = Truth::new(&plan);
         let mut trace = Trace::new(keeps_lines);
-        trace.note(0, "plan", seed, format!("{plan:?}").as_bytes());
+        for part in format!("{plan:?}").as_bytes().chunks(PLAN_PART) {
+            trace.note(0, "plan", seed, part);
+        }
         Self {
             seed,
             mutant,
@@ -115,7 +120,7 @@ impl World {
             queue: Queue::new(),
             random: Random::new(seed, 2),
             trace,
-            truth: Truth::new(plan_shards == 1, plan_log),
+            truth,
             hub: None,
             runs: 0,
             disk: Disk::new(),
@@ -381,7 +386,7 @@ impl World {
         };
         let closes = |hub: &Hub| hub.stopping.is_some();
         let mut scene = Scene {
-            run: self.runs,
+            run: self.links[usize::try_from(link - 1).unwrap_or(0)].run,
             is_closing: self.hub.as_ref().is_none_or(closes),
             phase: self.phase,
             link,

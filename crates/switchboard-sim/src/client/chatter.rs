@@ -1,18 +1,22 @@
 //! Somebody at the line door.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::{Action, Phase, Scene};
 use crate::net::LinkId;
-use crate::truth::{Said, Stay, Truth};
+use crate::truth::{Look, Looked, Said, Stay, Truth};
+
+/// What it looks for: parts of texts.
+const WORDS: [&str; 6] = ["t1", "T7", "字", "\u{1f600}z", "ß", "of which nobody spoke"];
+/// What it is answered where there is nothing to be shown.
+const NOTHING: &str = "there is nothing";
+const UNREADABLE: &str = "that cannot be read: ";
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Chatter {
     /// What it is called, by what it was told.
     name: String,
-    /// What it was called on this connection, ever.
-    names: BTreeSet<String>,
     /// The rooms that it asked for and is not in yet.
     wanted: VecDeque<String>,
     line: Vec<u8>,
@@ -20,6 +24,10 @@ pub(crate) struct Chatter {
     /// Commands that are to be answered, and answers.
     asked: u64,
     answered: u64,
+    /// What it has asked to be shown, while it is not all there.
+    look: Option<Look>,
+    /// It is being shown that.
+    is_shown: bool,
     /// What was not taken just now.
     refused: u64,
     /// Its own texts on this connection.
@@ -32,9 +40,9 @@ impl Chatter {
     pub(super) fn connected(&mut self, scene: &mut Scene<'_>, label: &str) {
         *self = Self {
             name: label.to_owned(),
-            names: BTreeSet::from([label.to_owned()]),
             ..Self::default()
         };
+        scene.truth.name(scene.link, label);
         self.begin_stay(scene, "lobby");
         if scene.random.chance(700) {
             let nick = format!("n{}", scene.link);
@@ -48,7 +56,6 @@ impl Chatter {
             run: scene.run,
             room: room.to_owned(),
             name: self.name.clone(),
-            names: BTreeSet::new(),
             lines: Vec::new(),
             missed: Vec::new(),
             is_whole: false,
@@ -57,7 +64,7 @@ impl Chatter {
 
     fn take_name(&mut self, scene: &mut Scene<'_>, nick: &str) {
         // It may be told something under its name before it knows that it has it.
-        self.names.insert(nick.to_owned());
+        scene.truth.name(scene.link, nick);
         self.command(scene, &format!("/nick {nick}"));
     }
 
@@ -85,7 +92,7 @@ impl Chatter {
             return self.see(scene, line);
         };
         if let Some((_, secret)) = notice.split_once(" tells you: ") {
-            return scene.truth.hear_secret(scene.link, &self.names, secret);
+            return scene.truth.hear_secret(scene.link, secret);
         }
         if let Some(slow) = notice.strip_prefix("you were slow: ") {
             return self.miss(scene, slow);
@@ -93,11 +100,18 @@ impl Chatter {
         if is_event(notice) {
             return self.see(scene, line);
         }
+        if notice.starts_with('#') {
+            return self.be_shown(scene, line);
+        }
         if notice.contains("nothing can be kept just now") {
             // Which one it was, a text or a topic, is not told.
             self.said.clear();
             self.refused += 1;
             return scene.truth.count("lines refused");
+        }
+        let is_nothing = notice == NOTHING || notice.starts_with(UNREADABLE);
+        if is_nothing || std::mem::take(&mut self.is_shown) {
+            self.has_looked(scene, !notice.starts_with(UNREADABLE));
         }
         self.answered += 1;
         if self.answered > self.asked && !is_last_word(notice) {
@@ -120,10 +134,74 @@ impl Chatter {
         }
     }
 
+    /// It asks what was said in its room.
+    fn look(&mut self, scene: &mut Scene<'_>) {
+        let Some(stay) = &self.stay else {
+            return;
+        };
+        // Where it will be when it is answered is not known before.
+        if self.look.is_some() || !self.wanted.is_empty() || !scene.plan.has_log {
+            return;
+        }
+        let what = match scene.random.below(2) {
+            0 => Looked::History(scene.random.index(30) + 1),
+            _ => Looked::Word(scene.random.pick::<&str>(&WORDS)),
+        };
+        let line = match &what {
+            Looked::History(count) => format!("/history {count}"),
+            Looked::Word(word) => format!("/search {word}"),
+        };
+        self.look = Some(Look {
+            link: scene.link,
+            room: stay.room.clone(),
+            what,
+            said: self.said.last().copied(),
+            lines: Vec::new(),
+        });
+        self.command(scene, &line);
+        // Its answer ends what is shown.
+        self.command(scene, "/topic");
+    }
+
+    fn be_shown(&mut self, scene: &mut Scene<'_>, line: &str) {
+        let Some(look) = &mut self.look else {
+            let link = scene.link;
+            let what = format!("link {link} is shown what it did not ask for: {line:?}");
+            return scene.truth.fail(what);
+        };
+        look.lines.push(line.to_owned());
+        if !std::mem::replace(&mut self.is_shown, true) {
+            self.answered += 1;
+        }
+    }
+
+    fn has_looked(&mut self, scene: &mut Scene<'_>, is_told: bool) {
+        match self.look.take() {
+            Some(look) if is_told => {
+                let shown = match look.lines.is_empty() {
+                    true => "looks in vain",
+                    false => "looks",
+                };
+                scene.truth.count(shown);
+                scene.truth.looks.push(look);
+            }
+            Some(_) => {}
+            None => scene.truth.fail("an answer to no question"),
+        }
+    }
+
     /// It was too slow to see everything.
     fn miss(&mut self, scene: &mut Scene<'_>, what: &str) {
         scene.truth.count("lines missed");
-        let count = what.strip_suffix(" messages did not reach you");
+        let reach = what.strip_suffix(" messages did not reach you");
+        let gone = what.strip_suffix(" messages are gone");
+        let plan = scene.plan;
+        if (plan.has_log && reach.is_some()) || (!plan.disk.forgets() && gone.is_some()) {
+            scene
+                .truth
+                .fail(format!("there is a log that forgets nothing: {what}"));
+        }
+        let count = reach.or(gone);
         if let (Some(count), Some(stay)) = (count.and_then(|it| it.parse().ok()), &mut self.stay) {
             stay.missed.push((stay.lines.len(), count));
         }
@@ -141,10 +219,7 @@ impl Chatter {
     }
 
     fn end_stay(&mut self, truth: &mut Truth) {
-        if let Some(mut stay) = self.stay.take() {
-            stay.names.clone_from(&self.names);
-            truth.stays.push(stay);
-        }
+        truth.stays.extend(self.stay.take());
     }
 
     pub(super) fn ended(&mut self, scene: &mut Scene<'_>, _: bool) {
@@ -188,6 +263,9 @@ impl Chatter {
         }
         if scene.random.chance(scene.plan.garbage) {
             return self.garbage(scene);
+        }
+        if scene.plan.looks > 0 && scene.random.chance(scene.plan.looks) {
+            return self.look(scene);
         }
         match scene.random.below(20) {
             0 | 1 => {
@@ -237,6 +315,7 @@ impl Chatter {
                 .chain(self.wanted.iter().cloned())
                 .collect(),
             id: None,
+            reply_to: None,
             is_repeated: false,
             must_appear: false,
         };

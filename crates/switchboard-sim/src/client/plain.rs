@@ -4,7 +4,7 @@ use switchboard_wire::parcel::{close_frame, message_parcel_with};
 use switchboard_wire::{Fields, RoomName};
 
 use super::{Action, Phase, Scene};
-use crate::truth::Said;
+use crate::truth::{Said, reply_of};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -47,12 +47,18 @@ impl Plain {
             link: scene.link,
             rooms: [room.to_owned()].into(),
             id: None,
+            reply_to: None,
             is_repeated: false,
             must_appear: false,
         };
         let bytes = scene.random.spread(scene.plan.text_bytes);
         let (serial, text) = scene.truth.say(said, bytes);
+        let reply_to = reply_of(serial);
+        if let Some(said) = scene.truth.said.get_mut(&serial) {
+            said.reply_to = reply_to;
+        }
         let fields = Fields {
+            reply_to,
             room: RoomName::new(room).ok(),
             ..Fields::default()
         };

@@ -9,7 +9,7 @@ use switchboard_wire::{
 
 use super::{Action, Phase, Scene};
 use crate::net::LinkId;
-use crate::truth::{Acked, Said, Serial, Truth};
+use crate::truth::{Acked, Said, Serial, Truth, reply_of};
 
 /// It says nothing more while that much is not acknowledged.
 const PENDING_MAX: usize = 12;
@@ -117,6 +117,7 @@ impl Program {
         let fields = Fields {
             room: RoomName::new(room).ok(),
             id: MessageId::new(&format!("id-{serial}")),
+            reply_to: reply_of(serial),
             wants_ack: true,
             ..Fields::default()
         };
@@ -219,7 +220,7 @@ impl Program {
                 "link {link} was at {place:?} of {room} and misses {from} to {to} of {epoch}"
             )),
         }
-        if scene.plan.has_log {
+        if scene.plan.has_log && !scene.plan.disk.forgets() {
             scene.truth.fail(format!(
                 "link {link} misses {from} to {to} of {room}, and there is a log"
             ));
@@ -277,7 +278,8 @@ impl Program {
             }
         } else if let Some(serial) = id.and_then(serial_of_id) {
             self.pending.remove(&serial);
-            if self.taken.contains(&serial) {
+            // What has gone with its entry may be refused when it comes again.
+            if self.taken.contains(&serial) && !scene.plan.disk.forgets() {
                 let link = scene.link;
                 scene.truth.fail(format!(
                     "link {link}: {serial} was acknowledged and is refused: {reason}"
@@ -355,12 +357,14 @@ impl Program {
             link: scene.link,
             rooms: [room.clone()].into(),
             id: None,
+            reply_to: None,
             is_repeated: false,
             must_appear: false,
         };
         let (serial, text) = scene.truth.say(said, bytes);
         if let Some(said) = scene.truth.said.get_mut(&serial) {
             said.id = Some(format!("id-{serial}"));
+            said.reply_to = reply_of(serial);
         }
         scene.truth.count("parcels said");
         self.pending.insert(serial, (room, text));
@@ -368,7 +372,8 @@ impl Program {
     }
 
     pub(super) fn unsettled(&self, truth: &Truth, link: Option<LinkId>) -> Option<String> {
-        if link.is_none() {
+        // Who neither follows nor speaks is put out now and then, and comes back.
+        if link.is_none() && self.room.is_some() {
             return Some("it is not connected".to_owned());
         }
         if let Some(serial) = self.pending.keys().next() {

@@ -13,6 +13,8 @@ use crate::{Failure, Outcome};
 /// Entries that may wait for the log beyond its bounds: what was read before anybody knew, and
 /// those who come and go.
 const BACKLOG_OVER_MAX: usize = 1_000;
+/// The same for each connection, which comes, goes, and says a little before it is slowed.
+const BACKLOG_OVER_EACH: usize = 10;
 
 /// What the hub promises for its end, and a little for the last turn.
 const STOP_LIMIT: Micros = 6 * SECOND;
@@ -96,6 +98,9 @@ impl World {
                 self.truth
                     .fail(format!("client {client} on link {link:?}: {what}"));
             }
+        }
+        if let Some(journal) = self.hub.as_ref().and_then(|hub| hub.journal.clone()) {
+            self.truth.compare_disk(&journal.disk());
         }
         if !self.truth.has_failed() {
             self.truth.check();
@@ -237,7 +242,9 @@ impl World {
             if is_crash || journal.is_stopped() {
                 self.truth.crashed.insert(hub.run);
             }
-            self.truth.compare_disk(hub.run, &self.disk);
+            self.truth.read_disk(journal.take_removed().iter());
+            self.truth.end_run(hub.run, &self.disk);
+            self.truth.compare_disk(&self.disk);
         }
         self.trace.note(self.now, "exit", hub.run, &[]);
         let links: Vec<_> = hub.links().collect();
@@ -279,7 +286,9 @@ impl World {
         if let Some(what) = journal.failure() {
             self.truth.fail(what);
         }
-        let most = 2 * LOG_BACKLOG_ENTRIES_MAX / self.plan.disk.weight + BACKLOG_OVER_MAX;
+        self.truth.read_disk(journal.take_removed().iter());
+        let over = BACKLOG_OVER_MAX + self.links.len() * BACKLOG_OVER_EACH;
+        let most = 2 * LOG_BACKLOG_ENTRIES_MAX / self.plan.disk.weight + over;
         let entries = journal.backlog_entries();
         if entries > most {
             self.truth.fail(format!(
