@@ -347,7 +347,7 @@ impl Truth {
         // Those who see everything leave with the others when the hub ends.
         let is_late = |line: &&String| !self.has_log && !stay.is_whole && is_farewell(line);
         let rest = stay.lines.get(at.seen..).unwrap_or_default();
-        match rest.iter().skip_while(is_late).next() {
+        match rest.iter().find(|line| !is_late(line)) {
             Some(more) => Err(format!("{:?} is too much", short(more))),
             None => Ok(()),
         }

@@ -520,7 +520,7 @@ impl State {
     }
 
     /// What a defective journal would do to what a member asks for.
-    fn spoil(&mut self, entries: &mut Vec<LogEntry>) {
+    fn spoil(&self, entries: &mut Vec<LogEntry>) {
         let middle = entries.len() / 2;
         match self.mutant {
             Some(Mutant::LostFind) if middle > 0 => drop(entries.remove(middle)),
