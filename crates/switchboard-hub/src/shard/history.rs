@@ -40,8 +40,8 @@ pub(super) struct Reads {
 enum Read {
     /// The next page of a reader that is behind.
     Page(ConnectionId),
-    /// What a member is to be shown.
-    Shown(ConnectionId),
+    /// What a member is to be shown: so many entries, if there are.
+    Shown(ConnectionId, usize),
 }
 
 /// What a member wants to be shown of its room.
@@ -108,7 +108,12 @@ impl<N: Net> Shard<N> {
         match reply {
             LogReply::Page { id, page } => match self.reads.asked.remove(&id) {
                 Some(Read::Page(follower)) => self.catch_up(net, follower, id, &page),
-                Some(Read::Shown(member)) => self.show(net, member, &page.entries, true),
+                Some(Read::Shown(member, count)) => {
+                    let oldest = page.entries.first().map_or(0, |entry| entry.seq);
+                    let is_cut = page.entries.len() < count && oldest > page.first_seq;
+                    let note = is_cut.then_some("there is more, but not at once: it is too long");
+                    self.show(net, member, &page.entries, note);
+                }
                 None => {}
             },
             LogReply::Found {
@@ -117,8 +122,9 @@ impl<N: Net> Shard<N> {
                 is_whole,
             } => {
                 entries.reverse();
-                if let Some(Read::Shown(member)) = self.reads.asked.remove(&id) {
-                    self.show(net, member, &entries, is_whole);
+                if let Some(Read::Shown(member, _)) = self.reads.asked.remove(&id) {
+                    let late = "there may be more: the search took too long";
+                    self.show(net, member, &entries, (!is_whole).then_some(late));
                 }
             }
             LogReply::ReadFailed { id, error } if id & OWNER_REQUEST == 0 => {
@@ -141,10 +147,10 @@ impl<N: Net> Shard<N> {
                 }
             }
             // All that has ever happened there is too old, or was not logged.
-            Some(Read::Shown(member)) if matches!(error, LogError::NoRoom { .. }) => {
-                self.show(net, member, &[], true);
+            Some(Read::Shown(member, _)) if matches!(error, LogError::NoRoom { .. }) => {
+                self.show(net, member, &[], None);
             }
-            Some(Read::Shown(member)) if self.answered(net, member).is_some() => {
+            Some(Read::Shown(member, _)) if self.answered(net, member).is_some() => {
                 self.answer(net, member, &format!("that cannot be read: {error}"));
             }
             _ => {}
@@ -351,7 +357,11 @@ impl<N: Net> Shard<N> {
         let (Some(room), Some(wanted)) = (room, wanted.take()) else {
             return;
         };
-        self.ask(Read::Shown(id), |id| match wanted {
+        let count = match wanted {
+            Wanted::History(count) => count,
+            Wanted::Words(_) => HISTORY_ENTRIES,
+        };
+        self.ask(Read::Shown(id, count), |id| match wanted {
             Wanted::History(limit) => LogRequest::Page {
                 id,
                 room,
@@ -371,15 +381,15 @@ impl<N: Net> Shard<N> {
         });
     }
 
-    /// Shows a member what it has asked for.
-    fn show(&mut self, net: &mut N, id: ConnectionId, entries: &[LogEntry], is_whole: bool) {
+    /// Shows a member what it has asked for, behind a note that it is not all.
+    fn show(&mut self, net: &mut N, id: ConnectionId, entries: &[LogEntry], note: Option<&str>) {
         if self.answered(net, id).is_none() {
             return;
         }
         let now_ms = (self.senses.unix_ms)();
         let mut lines = BytesMut::new();
-        if !is_whole {
-            lines.extend_from_slice(&notice("there may be more: the search took too long"));
+        if let Some(note) = note {
+            lines.extend_from_slice(&notice(note));
         }
         if entries.is_empty() {
             lines.extend_from_slice(&notice("there is nothing"));

@@ -1,11 +1,12 @@
 //! A whole shard with a log in the test's hands: who waits for the disk, and for how long.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use switchboard_hub::Limits;
 use switchboard_hub::limits::{
-    APPEND_ENTRIES_MAX, CLIENT_IDS_MAX, CLIENT_IDS_WINDOW, FEED_BYTES_MAX, LIGHT_SENDER_BYTES_MAX,
-    LOG_BACKLOG_BYTES_MAX,
+    APPEND_ENTRIES_MAX, CATCH_UP_LOOK, CLIENT_IDS_MAX, CLIENT_IDS_WINDOW, FEED_BYTES_MAX,
+    LIGHT_SENDER_BYTES_MAX, LOG_BACKLOG_BYTES_MAX, LOG_LOOK, RETAIN_EVERY,
 };
 use switchboard_hub::log::{
     Asker, Backlog, Journal, LogEntry, LogError, LogKind, LogReply, LogRequest, Page, PageFrom,
@@ -41,13 +42,13 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self::with(&Limits::default())
+        Self::with(1, &Limits::default())
     }
 
-    fn with(limits: &Limits) -> Self {
+    fn with(shards: u16, limits: &Limits) -> Self {
         let paper = Arc::new(Paper::default());
         let journal = Some(Arc::clone(&paper) as _);
-        let world = World::with_journal(1, limits, journal);
+        let world = World::with_journal(shards, limits, journal);
         Self { world, paper }
     }
 
@@ -256,10 +257,13 @@ fn a_follower_that_is_behind_is_given_pages_and_then_what_comes() {
 
 #[test]
 fn who_is_fed_from_the_log_is_shown_what_others_did_and_not_what_it_did_itself() {
-    let mut desk = Desk::with(&Limits {
-        outbox_bytes: 1000,
-        ..Limits::default()
-    });
+    let mut desk = Desk::with(
+        1,
+        &Limits {
+            outbox_bytes: 1000,
+            ..Limits::default()
+        },
+    );
     desk.load(None);
     let (slow, other) = (desk.world.connect(CHAT), desk.world.connect(CHAT));
     desk.world.say(slow, "/nick ada");
@@ -384,6 +388,68 @@ fn who_sends_little_goes_on_while_the_log_is_behind_and_who_sends_much_waits() {
         desk.world.log_says(LogReply::Durable(Vec::new()));
         assert!(!desk.world.is_paused(alice));
     }
+}
+
+const TICK: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_shard_that_nobody_tells_looks_by_itself_whether_the_log_has_caught_up() {
+    let mut desk = Desk::with(2, &Limits::default());
+    let program = desk.world.connect(PARCELS);
+    desk.fill_backlog(2 * LOG_BACKLOG_BYTES_MAX);
+    desk.world.send(program, &message_parcel("hi").unwrap());
+    assert!(desk.world.is_paused(program));
+    desk.fill_backlog(0);
+    desk.world.wait(LOG_LOOK - TICK);
+    assert!(desk.world.is_paused(program));
+    desk.world.wait(TICK);
+    assert!(!desk.world.is_paused(program));
+}
+
+#[test]
+fn a_reader_that_has_all_there_is_on_disk_is_looked_after_now_and_then() {
+    let mut desk = Desk::new();
+    desk.load(Some((state(6), RecentIds::default())));
+    let follower = desk.world.connect(PARCELS);
+    desk.world.send(follower, &follow(Some(1)));
+    let asked_for_page = |desk: &mut Desk| {
+        let asked = desk.asked().into_iter();
+        let page = |request| match request {
+            LogRequest::Page { id, .. } => Some(id),
+            _ => None,
+        };
+        asked.filter_map(page).last()
+    };
+    let id = asked_for_page(&mut desk).unwrap();
+    // The room has an entry 6, and the disk has not.
+    let page = Page {
+        epoch: 77,
+        first_seq: 1,
+        last_seq: 1,
+        entries: Vec::new(),
+    };
+    desk.world.log_says(LogReply::Page { id, page });
+    desk.world.wait(CATCH_UP_LOOK - TICK);
+    assert_eq!(asked_for_page(&mut desk), None);
+    desk.world.wait(TICK);
+    assert!(asked_for_page(&mut desk).is_some());
+}
+
+#[test]
+fn the_log_is_told_the_time_so_often_that_what_is_too_old_goes() {
+    let mut desk = Desk::new();
+    let tells = |desk: &mut Desk| {
+        let asked = desk.asked().into_iter();
+        let is_told =
+            |request: &LogRequest| matches!(request, LogRequest::Retain { now_ms: 5_000 });
+        asked.filter(is_told).count()
+    };
+    desk.world.begin_upkeep();
+    assert_eq!(tells(&mut desk), 1);
+    desk.world.wait(RETAIN_EVERY - TICK);
+    assert_eq!(tells(&mut desk), 0);
+    desk.world.wait(TICK);
+    assert_eq!(tells(&mut desk), 1);
 }
 
 #[test]

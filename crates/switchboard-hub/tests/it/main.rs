@@ -10,6 +10,7 @@
 )]
 
 mod kept;
+mod limits;
 mod log;
 mod names;
 mod net;

@@ -38,6 +38,10 @@ struct Line {
     /// Sent and not taken yet.
     outbox: Vec<u8>,
     outbox_bytes: usize,
+    /// What is read in one turn at most, if that was told.
+    reads: Option<u32>,
+    /// The time that it has to close.
+    time_to_finish: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -57,16 +61,13 @@ struct Feed {
     limits: FeedLimits,
     first: u64,
     entries: VecDeque<(Vec<u8>, Option<u32>)>,
+    bytes: usize,
     readers: BTreeMap<u32, u64>,
 }
 
 impl Feed {
     fn next(&self) -> u64 {
         self.first + self.entries.len() as u64
-    }
-
-    fn bytes(&self) -> usize {
-        self.entries.iter().map(|(bytes, _)| bytes.len()).sum()
     }
 }
 
@@ -133,7 +134,9 @@ impl Net for Wires {
         line.outbox.extend(last_line.unwrap_or_default());
     }
 
-    fn limit_reads(&mut self, _: u32, _: u32) {}
+    fn limit_reads(&mut self, token: u32, bytes: u32) {
+        self.line(token).reads = Some(bytes);
+    }
 
     fn send(&mut self, token: u32, piece: Bytes) -> core::result::Result<(), SendError> {
         let line = self.line(token);
@@ -153,6 +156,7 @@ impl Net for Wires {
             limits,
             first: 0,
             entries: VecDeque::new(),
+            bytes: 0,
             readers: BTreeMap::new(),
         };
         self.feeds.insert(self.last_feed, feed);
@@ -169,15 +173,17 @@ impl Net for Wires {
         };
         let number = it.next();
         it.entries.push_back((bytes.to_vec(), except));
+        it.bytes += bytes.len();
         let readers: Vec<u32> = it.readers.keys().copied().collect();
         for reader in readers {
             assert_eq!(self.pump(reader), None);
         }
         let it = self.feeds.get_mut(&feed).unwrap();
         while it.entries.len() > it.limits.entries_max
-            || it.bytes() > it.limits.bytes_max && it.entries.len() > 1
+            || it.bytes > it.limits.bytes_max && it.entries.len() > 1
         {
-            it.entries.pop_front();
+            let gone = it.entries.pop_front().map_or(0, |(bytes, _)| bytes.len());
+            it.bytes -= gone;
             it.first += 1;
         }
         number
@@ -243,9 +249,10 @@ impl Net for Wires {
 
     fn end_gently(&mut self, _: u32) {}
 
-    fn finish(&mut self, token: u32, _: Duration) {
+    fn finish(&mut self, token: u32, time: Duration) {
         self.leave_feed(token).ok();
-        self.line(token).stage = Stage::Finished;
+        let line = self.line(token);
+        (line.stage, line.time_to_finish) = (Stage::Finished, Some(time));
     }
 
     fn close(&mut self, _: u32) {}
@@ -424,12 +431,17 @@ impl World {
 
     /// The same before the shards have heard of each other.
     pub(crate) fn knock(&mut self, door: u32) -> u32 {
+        self.knock_from(door, Guests::Local, true)
+    }
+
+    /// The same from a host of its own.
+    pub(crate) fn knock_from(&mut self, door: u32, guest: Guests, is_loopback: bool) -> u32 {
         self.last += 1;
         let socket = self.last;
         let arrival = Arrival {
             label: format!("10.0.0.1:{socket}").into(),
-            guest: Guests::Local,
-            is_loopback: true,
+            guest,
+            is_loopback,
         };
         let part = self.home(socket);
         part.shard.arrived(&mut part.net, door, socket, arrival);
@@ -514,6 +526,30 @@ impl World {
 
     pub(crate) fn is_paused(&mut self, who: u32) -> bool {
         self.line(who).is_paused
+    }
+
+    /// How much is read from somebody in one turn, if that is limited.
+    pub(crate) fn reads_at_once(&mut self, who: u32) -> Option<u32> {
+        self.line(who).reads
+    }
+
+    /// The time that somebody whose connection was finished has to close it.
+    pub(crate) fn time_to_finish(&mut self, who: u32) -> Option<Duration> {
+        self.line(who).time_to_finish
+    }
+
+    /// What the hub does from time to time begins.
+    pub(crate) fn begin_upkeep(&mut self) {
+        let Part { shard, net } = &mut self.parts[0];
+        shard.begin_upkeep(net);
+    }
+
+    /// The whole hub stands still for so long, and notices what is due only then.
+    pub(crate) fn stand_still(&mut self, time: Duration) {
+        for part in &mut self.parts {
+            part.net.now += time;
+        }
+        self.wait(Duration::ZERO);
     }
 
     /// Time goes by, and what is due happens.

@@ -6,9 +6,11 @@ use switchboard_hub::Limits;
 use switchboard_hub::door::line::{LineEvent, LineSession, encode_rooms};
 use switchboard_hub::door::parcel::{ParcelSession, Ready};
 use switchboard_hub::door::time::{self, Echoes};
-use switchboard_hub::limits::{ECHOES_MAX, HISTORY_ENTRIES, ROOMS_LISTED_MAX};
+use switchboard_hub::limits::{
+    ECHO_ADDRESSES, ECHOES_MAX, HISTORY_ENTRIES, HISTORY_ENTRIES_MAX, ROOMS_LISTED_MAX,
+};
 use switchboard_hub::store::UploadId;
-use switchboard_wire::limits::TOPIC_CHARS_MAX;
+use switchboard_wire::limits::{DATAGRAM_ANSWER_BYTES_MAX, TOPIC_CHARS_MAX};
 use switchboard_wire::strftime::Moment;
 use switchboard_wire::{Fields, FileName, ParcelEvent, RoomName, Topic, parcel};
 
@@ -54,6 +56,8 @@ fn commands_are_read_with_their_arguments() {
         ("/topic tea  time", LineEvent::SetTopic(topic("tea  time"))),
         ("/topic -", LineEvent::SetTopic(None)),
         ("/history", LineEvent::History(HISTORY_ENTRIES)),
+        ("/history 999", LineEvent::History(HISTORY_ENTRIES_MAX - 1)),
+        ("/history 1000", LineEvent::History(HISTORY_ENTRIES_MAX)),
         ("/history 1", LineEvent::History(1)),
         ("/history 999", LineEvent::History(999)),
         ("/history 1000", LineEvent::History(1000)),
@@ -335,8 +339,13 @@ fn the_time_is_told_to_clients_but_not_to_other_servers() {
     assert_eq!(ask(b"", 40000).unwrap(), b"2026-11-21 07:05:09");
     assert_eq!(
         ask(b"%c".repeat(5000).as_slice(), 40000).unwrap().len(),
-        1024
+        DATAGRAM_ANSWER_BYTES_MAX
     );
+    for (more, cut) in [(-1, 0), (0, 0), (1, 1)] {
+        let len = DATAGRAM_ANSWER_BYTES_MAX.checked_add_signed(more).unwrap();
+        let answer = ask("x".repeat(len).as_bytes(), 40000).unwrap();
+        assert_eq!(answer.len(), len - cut);
+    }
     for port in [9000, 7, 13, 17, 19, 37, 123, 0] {
         assert_eq!(ask(b"%H", port), None, "port {port} answers by itself");
     }
@@ -358,4 +367,18 @@ fn who_only_sends_back_its_answers_is_a_server_and_who_asks_is_not() {
     for _ in 0..1000 {
         assert!(!ask(2, b"%H:%M", b"07:05"), "the same question is no echo");
     }
+}
+
+#[test]
+fn a_server_is_remembered_until_many_others_have_asked() {
+    let mut echoes = Echoes::default();
+    for _ in 0..=ECHOES_MAX {
+        echoes.is_server("server", b"loop", b"loop");
+    }
+    assert!(echoes.is_server("server", b"loop", b"loop"));
+    // Each forgets at most one: where it is kept is by chance.
+    for other in 0..20 * ECHO_ADDRESSES {
+        assert!(!echoes.is_server(other, b"%H", b"07"));
+    }
+    assert!(!echoes.is_server("server", b"loop", b"loop"));
 }

@@ -1,6 +1,7 @@
 //! The file store by what can be seen of it: replies, and real files in real folders.
 
 mod crash;
+mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
