@@ -120,9 +120,9 @@ impl Slot {
 }
 
 /// All registrations, by descriptor.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
-    /// Each has twice the slots of the one before, and never moves.
+    /// Each has as many slots as the one before, or twice as many, and never moves.
     chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
     changing: Mutex<Rest>,
 }
@@ -137,23 +137,43 @@ struct Rest {
     has_ghost: bool,
 }
 
-/// The slots of the first chunk.
-const FIRST: u64 = 256;
+/// Chunks of one size, after which they are twice as large: a table has at most a quarter more than
+/// it needs.
+const STEPS: usize = 4;
+const STEPS_LOG: u32 = STEPS.ilog2();
+
+/// The first chunks have 64 slots.
+const FIRST_LOG: u32 = 6;
 
 /// Enough for all descriptors, which are 31 bits wide.
-const CHUNKS: usize = 24;
+const CHUNKS: usize = 24 * STEPS;
+
+/// The slots of a chunk.
+const fn slots_of(chunk: usize) -> usize {
+    (1 << FIRST_LOG) << (chunk / STEPS)
+}
 
 /// A chunk, and a place in it.
 fn position(fd: u32) -> (usize, usize) {
-    let number = u64::from(fd) + FIRST;
-    let log = number.ilog2();
-    let place = number ^ 1 << log;
-    let chunk = log - FIRST.ilog2();
-    (chunk as usize, usize::try_from(place).unwrap_or(usize::MAX))
+    let number = u64::from(fd) + (1 << (FIRST_LOG + STEPS_LOG));
+    let size_log = number.ilog2() - STEPS_LOG;
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let before = (size_log - FIRST_LOG) as usize * STEPS;
+    let chunk = before + count(number >> size_log) - STEPS;
+    (chunk, count(number & ((1 << size_log) - 1)))
 }
 
 fn index(fd: RawFd) -> usize {
     usize::try_from(fd).unwrap_or(usize::MAX)
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            changing: Mutex::default(),
+        }
+    }
 }
 
 impl Table {
@@ -211,7 +231,7 @@ impl Change<'_> {
         let (chunk, place) = position(fd.unsigned_abs());
         let slots =
             self.table.chunks.get(chunk).map(|slots| {
-                slots.get_or_init(|| (0..FIRST << chunk).map(|_| Slot::new()).collect())
+                slots.get_or_init(|| (0..slots_of(chunk)).map(|_| Slot::new()).collect())
             });
         let slot = slots.and_then(|slots| slots.get(place));
         if let (Some(found), Some(slot)) = (rest.entries.get_mut(index), slot) {
@@ -302,5 +322,24 @@ impl Change<'_> {
             self.rest.has_ghost = false;
         }
         has
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_lie_behind_each_other_and_hold_every_descriptor() {
+        let mut next = (0, 0);
+        for fd in 0..100_000 {
+            assert_eq!(position(fd), next, "{fd}");
+            next.1 += 1;
+            if next.1 == slots_of(next.0) {
+                next = (next.0 + 1, 0);
+            }
+        }
+        let (chunk, place) = position(RawFd::MAX.unsigned_abs());
+        assert!(chunk < CHUNKS && place < slots_of(chunk));
     }
 }
