@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use berkeley::SocketFile;
-use switchboard_wire::{RoomName, notice};
+use switchboard_wire::{Nick, RoomName, notice};
 use tracing::{info, warn};
 
 use self::chronicle::Chronicle;
@@ -87,8 +87,8 @@ struct Connection<N: Net> {
     token: Option<N::Token>,
     /// Who it is, for the log: the address.
     label: Arc<str>,
-    /// What the others see: the name that it has taken, or the label.
-    name: Arc<str>,
+    /// The name that it has taken, as few have.
+    nick: Option<Box<Nick>>,
     guest: Guests,
     /// The room that it is a member of.
     room: Option<RoomName>,
@@ -97,6 +97,19 @@ struct Connection<N: Net> {
     /// Why it is not read: a bit for each [`waits::Stop`].
     stops: u8,
     session: Session,
+}
+
+impl<N: Net> Connection<N> {
+    /// What the others see: the name that it has taken, or the label.
+    fn shown(&self) -> &str {
+        self.nick.as_deref().map_or(&*self.label, Nick::as_str)
+    }
+
+    /// The same to hand on.
+    fn name(&self) -> Arc<str> {
+        let nick = self.nick.as_deref();
+        nick.map_or_else(|| self.label.clone(), |nick| nick.as_str().into())
+    }
 }
 
 enum Session {

@@ -30,10 +30,8 @@ use crate::text::{clean, is_blank, is_plain};
 pub struct LineDecoder {
     limit: u32,
     is_discarding: bool,
-    /// The unfinished line so far, which few connections have at a time; none while one is thrown
-    /// away.
-    #[expect(clippy::box_collection, reason = "a silent connection is to be small")]
-    line: Option<Box<Vec<u8>>>,
+    /// The unfinished line so far; none while one is thrown away.
+    line: Option<Vec<u8>>,
 }
 
 impl LineDecoder {
@@ -119,7 +117,7 @@ impl LineDecoder {
 
     /// Makes the line that ends with `piece`.
     fn finish(&mut self, piece: &[u8]) -> Line {
-        let Some(line) = self.line.take() else {
+        let Some(mut line) = self.line.take() else {
             // The whole line is in this piece: it is copied once, into its text.
             let piece = piece.strip_suffix(b"\r").unwrap_or(piece);
             if piece.len() > self.limit() {
@@ -128,7 +126,6 @@ impl LineDecoder {
             return std::str::from_utf8(piece)
                 .map_or(Line::NotUtf8, |text| Line::Text(text.to_owned()));
         };
-        let mut line = *line;
         // Checked before it is appended, so that a huge piece is not held even for a moment.
         let len = line.len().saturating_add(piece.len());
         let last = piece.last().or(line.last()).copied();
@@ -144,7 +141,7 @@ impl LineDecoder {
     fn hold(&mut self, piece: &[u8]) -> bool {
         // A carriage return at the end may belong to the line's ending, which does not count.
         let ending = usize::from(piece.ends_with(b"\r"));
-        let held = self.line.as_ref().map_or(0, |line| line.len());
+        let held = self.line.as_ref().map_or(0, Vec::len);
         let len = held.saturating_add(piece.len());
         if len.saturating_sub(ending) > self.limit() {
             self.line = None;

@@ -74,12 +74,19 @@ pub enum LineEvent {
 /// One member's connection.
 #[derive(Debug)]
 pub struct LineSession {
-    decoder: LineDecoder,
     heard: Instant,
+    /// The longest line that it may send.
+    line_bytes: u32,
     /// Its first line has come.
     has_spoken: bool,
-    /// Since when an unfinished line has been coming in.
-    line_began: Option<Box<Instant>>,
+    /// The line that has begun and not ended: few members have one at a time.
+    unfinished: Option<Box<Unfinished>>,
+}
+
+#[derive(Debug)]
+struct Unfinished {
+    decoder: LineDecoder,
+    since: Instant,
 }
 
 impl LineSession {
@@ -87,22 +94,27 @@ impl LineSession {
     #[must_use]
     pub fn new(limits: &Limits, now: Instant) -> Self {
         Self {
-            decoder: LineDecoder::new(limits.line_bytes),
             heard: now,
+            line_bytes: u32::try_from(limits.line_bytes).unwrap_or(u32::MAX),
             has_spoken: false,
-            line_began: None,
+            unfinished: None,
         }
+    }
+
+    /// What reads the next line, of which nothing has come.
+    fn decoder(&self) -> LineDecoder {
+        LineDecoder::new(usize::try_from(self.line_bytes).unwrap_or(usize::MAX))
     }
 
     /// Takes the next line off the front of `bytes` where all of it lies there and it is a message:
     /// what would be [`LineEvent::Say`], without a copy. Otherwise nothing is taken, and
     /// [`LineSession::push`] tells.
     pub fn said<'a>(&mut self, now: Instant, bytes: &mut &'a [u8]) -> Option<&'a str> {
-        if !self.has_spoken {
+        if !self.has_spoken || self.is_inside() {
             return None;
         }
         let mut rest = *bytes;
-        let text = self.decoder.whole(&mut rest)?;
+        let text = self.decoder().whole(&mut rest)?;
         if text.starts_with('/') || is_parcel(text) || is_blank(text) {
             return None;
         }
@@ -119,25 +131,38 @@ impl LineSession {
             *bytes = &[];
             return Some(LineEvent::Stranger("TLS"));
         }
-        loop {
-            let Some(line) = self.decoder.push(bytes) else {
-                if !self.decoder.is_inside() {
-                    self.line_began = None;
-                } else if self.line_began.is_none() {
-                    self.line_began = Some(Box::new(now));
-                }
-                return None;
-            };
-            self.line_began = None;
+        while let Some(line) = self.next_line(now, bytes) {
             if let Some(event) = self.event(line) {
                 return Some(event);
             }
         }
+        None
+    }
+
+    /// Takes the next line, or keeps what there is of it.
+    fn next_line(&mut self, now: Instant, bytes: &mut &[u8]) -> Option<Line> {
+        let Some(unfinished) = &mut self.unfinished else {
+            let mut decoder = self.decoder();
+            let line = decoder.push(bytes);
+            if decoder.is_inside() {
+                let since = now;
+                self.unfinished = Some(Box::new(Unfinished { decoder, since }));
+            }
+            return line;
+        };
+        let line = unfinished.decoder.push(bytes);
+        if !unfinished.decoder.is_inside() {
+            self.unfinished = None;
+        } else if line.is_some() {
+            // Too long, which is told before its end has come.
+            unfinished.since = now;
+        }
+        line
     }
 
     /// The member has ended its side: what it left without a line ending is its last line.
     pub fn end(&mut self) -> Option<LineEvent> {
-        let line = self.decoder.end()?;
+        let line = self.unfinished.take()?.decoder.end()?;
         self.event(line)
     }
 
@@ -145,8 +170,8 @@ impl LineSession {
     #[must_use]
     pub fn deadline(&self, limits: &Limits) -> Instant {
         let idle = self.heard + limits.chat_idle;
-        let began = self.line_began.as_deref();
-        began.map_or(idle, |began| idle.min(*began + limits.line_time))
+        let line = self.unfinished.as_ref();
+        line.map_or(idle, |line| idle.min(line.since + limits.line_time))
     }
 
     /// Why the connection has to end now, if it has to.
@@ -158,8 +183,8 @@ impl LineSession {
                 limits.chat_idle.as_secs_f64()
             ));
         }
-        let began = *self.line_began.as_deref()?;
-        (now >= began + limits.line_time).then(|| {
+        let since = self.unfinished.as_ref()?.since;
+        (now >= since + limits.line_time).then(|| {
             format!(
                 "a line was not finished in {} seconds",
                 limits.line_time.as_secs_f64()
@@ -170,7 +195,7 @@ impl LineSession {
     /// True while a line has begun and not ended.
     #[must_use]
     pub const fn is_inside(&self) -> bool {
-        self.line_began.is_some()
+        self.unfinished.is_some()
     }
 
     fn event(&mut self, line: Line) -> Option<LineEvent> {
@@ -188,7 +213,7 @@ impl LineSession {
             }
             Line::Text(text) => text,
             Line::TooLong => {
-                let max = self.decoder.limit();
+                let max = self.line_bytes;
                 return Some(LineEvent::Refused(format!("it is longer than {max} bytes")));
             }
             Line::NotUtf8 => return Some(LineEvent::Refused("it is not UTF-8 text".into())),

@@ -93,7 +93,7 @@ impl<N: Net> Shard<N> {
         let news = News::Told {
             to,
             teller: MemberId(id),
-            from: connection.name.clone(),
+            from: connection.name(),
             text: text.clone(),
         };
         self.post.news(to.home(), news);
@@ -109,7 +109,7 @@ impl<N: Net> Shard<N> {
     /// A member who has taken no name, by the address that the others see.
     fn by_address(&self, address: &str) -> Found {
         let is_it = |connection: &&super::Connection<N>| {
-            connection.room.is_some() && *connection.name == *address
+            connection.room.is_some() && connection.shown() == address
         };
         let found = self.connections.iter().filter(|(_, one)| is_it(one));
         found.fold(Found::Nobody, |found, (id, _)| {
@@ -150,7 +150,7 @@ impl<N: Net> Shard<N> {
         let news = News::Told {
             to: member,
             teller,
-            from: connection.name.clone(),
+            from: connection.name(),
             text: text.clone(),
         };
         wait.what = Awaited::Hearing { to: name, text };
@@ -175,12 +175,12 @@ impl<N: Net> Shard<N> {
             None => Heard::ByNobody,
             Some(other) => match &other.session {
                 Session::Line(_) => {
-                    let name = other.name.clone();
+                    let name = other.name();
                     info!("{from} told {name} something");
                     self.send_to(net, to.0, notice(&format!("{from} tells you: {text}")));
                     Heard::By(name)
                 }
-                Session::Parcel(_) => Heard::ByProgram(other.name.clone()),
+                Session::Parcel(_) => Heard::ByProgram(other.name()),
             },
         };
         self.post.news(teller.home(), News::Heard { teller, how });

@@ -149,7 +149,16 @@ impl ByPlace {
 
 #[cfg(test)]
 mod tests {
+    use switchboard_reactor::Reactor;
+
+    use super::super::Connection;
     use super::*;
+
+    #[test]
+    fn a_silent_member_takes_a_place_of_104_bytes() {
+        // What only few need is beside it: a name that was taken, a line that has begun.
+        assert_eq!(size_of::<Place<Connection<Reactor>>>(), 104);
+    }
 
     #[test]
     fn a_number_names_one_connection_for_ever() {

@@ -106,7 +106,7 @@ impl<N: Net> Shard<N> {
         let connection = Connection {
             token: Some(token),
             label: label.clone(),
-            name: label.clone(),
+            nick: None,
             guest,
             room: None,
             spared: false,

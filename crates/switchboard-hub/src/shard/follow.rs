@@ -69,7 +69,7 @@ impl<N: Net> Shard<N> {
         // What one header says counts for its parcel; a member has one name.
         let has_name = fields.from.is_some() || connection.room.is_some();
         Ok(Author::Guest(if has_name {
-            connection.name.clone()
+            connection.name()
         } else {
             connection.label.clone()
         }))

@@ -145,8 +145,8 @@ impl<N: Net> Shard<N> {
             self.shared.give_back(lent);
             return Ok(());
         };
-        let name: Arc<str> = nick.as_str().into();
-        connection.name = name.clone();
+        connection.nick = Some(Box::new(nick.clone()));
+        let name = connection.name();
         let here = connection.room.clone();
         let there = self.awaited_room(id).cloned();
         for room in here.into_iter().chain(there) {

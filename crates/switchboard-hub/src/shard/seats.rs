@@ -62,8 +62,10 @@ impl<N: Net> Shard<N> {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        connection.room = Some(room.clone());
-        let seat = self.seats.entry(room).or_insert(Seat {
+        let place = self.seats.entry(room);
+        // All who are there have their room's name in common.
+        connection.room = Some(place.key().clone());
+        let seat = place.or_insert(Seat {
             epoch,
             lines: None,
             frames: None,

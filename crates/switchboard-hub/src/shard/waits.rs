@@ -248,7 +248,7 @@ impl<N: Net> Shard<N> {
         let command = Command::Enter {
             room: room.clone(),
             member: MemberId(id),
-            name: connection.name.clone(),
+            name: connection.name(),
             is_greeted,
             counts: follow.is_some(),
         };

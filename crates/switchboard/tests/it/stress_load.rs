@@ -13,7 +13,7 @@ use crate::support::{amount, bin, hub, is_whole, quiet, room_for_descriptors};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// What a silent member costs of the hub's memory at most, with its part of a room of a hundred.
-const MEMBER_BYTES_MAX: u64 = 1_024;
+const MEMBER_BYTES_MAX: u64 = 460;
 /// What may still come in after the last that was waited for.
 const STRAGGLERS: Duration = Duration::from_millis(200);
 
