@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! Append ─▶ one thread: all that waits, one transaction, one fsync ─▶ Durable
-//!                        │ while nothing waits: the index of words, what is too old
+//!                        │ while nothing comes: the index of words, what is too old
 //!                        ▼
 //!               DATA/log.sqlite ─▶ two threads: pages, searches ─▶ Page, Found
 //! ```
@@ -25,6 +25,7 @@ mod error;
 mod journal;
 mod lives;
 mod locks;
+mod queue;
 mod reader;
 mod recent;
 mod row;
@@ -47,12 +48,13 @@ pub use self::journal::{
     Asker, Backlog, Journal, LogReply, LogRequest, Page, PageFrom, RoomState, Search, Watermark,
 };
 use self::locks::Lock;
+use self::queue::Entrance;
 pub use self::reader::LogReader;
 pub use self::recent::RecentIds;
 pub use self::transfer::{ExportError, Imported, entry_to_json, import};
 pub use self::verify::{Report, verify};
 use self::writer::{Shared, Writer};
-use crate::limits::{LOG_LOCK_WAIT, LOG_READS_MAX, LOG_RETRY};
+use crate::limits::{LOG_DELAY, LOG_LOCK_WAIT, LOG_READS_MAX, LOG_RETRY};
 
 /// Where a log is kept, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +70,14 @@ pub struct LogConfig {
     pub lock_wait: Duration,
     /// Time between two tries to write what the disk did not take.
     pub retry: Duration,
+    /// How long entries that nobody [waits for](Journal::hurry) may lie before they are written, if
+    /// others were written just before them.
+    pub delay: Duration,
 }
 
 impl LogConfig {
-    /// A log in `data` that keeps everything, with [`LOG_LOCK_WAIT`] and [`LOG_RETRY`].
+    /// A log in `data` that keeps everything, with [`LOG_LOCK_WAIT`], [`LOG_RETRY`]
+    /// and [`LOG_DELAY`].
     #[must_use]
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
@@ -80,6 +86,7 @@ impl LogConfig {
             keep_bytes: None,
             lock_wait: LOG_LOCK_WAIT,
             retry: LOG_RETRY,
+            delay: LOG_DELAY,
         }
     }
 }
@@ -123,7 +130,7 @@ impl LogConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Log {
-    writer: Option<Sender<(Asker, LogRequest)>>,
+    writer: Option<Entrance>,
     pages: Option<Reads>,
     searches: Option<Reads>,
     threads: Vec<JoinHandle<()>>,
@@ -185,9 +192,9 @@ impl Log {
             replies,
             _lock: lock,
         };
-        let (queue, requests) = mpsc::channel();
-        log.spawn("log", &data, move || writer.run(&requests))?;
-        log.writer = Some(queue);
+        let (entrance, exit) = queue::queue();
+        log.spawn("log", &data, move || writer.run(&exit))?;
+        log.writer = Some(entrance);
         let [pages, searches] = readers;
         log.pages = Some(log.spawn_reader("log-pages", &data, pages)?);
         log.searches = Some(log.spawn_reader("log-searches", &data, searches)?);
@@ -256,16 +263,23 @@ impl Journal for Log {
             }
             Some((_, None)) => false,
             None => {
-                if let LogRequest::Append(entries) = &request {
-                    self.shared.add(entries);
-                }
+                let bytes = match &request {
+                    LogRequest::Append(entries) => self.shared.add(entries),
+                    _ => 0,
+                };
                 let queue = self.writer.as_ref();
-                queue.is_some_and(|queue| queue.send((asker, request)).is_ok())
+                queue.is_some_and(|queue| queue.push(asker, request, bytes))
             }
         };
         // `open` starts the threads, and one ends before its queue only if `replies` panics.
         if !is_taken {
             tracing::error!("a thread of the log is dead");
+        }
+    }
+
+    fn hurry(&self) {
+        if let Some(queue) = &self.writer {
+            queue.hurry();
         }
     }
 

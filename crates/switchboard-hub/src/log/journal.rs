@@ -20,6 +20,10 @@ pub trait Journal {
     /// Hands a request over, to be answered to `asker`.
     fn request(&self, asker: Asker, request: LogRequest);
 
+    /// Somebody waits until what was appended is durable. What nobody waits for may lie for up to
+    /// [`LogConfig::delay`](super::LogConfig::delay), so that it is written together with what follows.
+    fn hurry(&self) {}
+
     /// How much was appended and is not durable yet. Who appends stops reading from senders while
     /// it [is full](Backlog::is_full) and goes on when it [has room](Backlog::has_room).
     fn backlog(&self) -> Backlog;
@@ -28,6 +32,10 @@ pub trait Journal {
 impl<J: Journal + ?Sized> Journal for Arc<J> {
     fn request(&self, asker: Asker, request: LogRequest) {
         (**self).request(asker, request);
+    }
+
+    fn hurry(&self) {
+        (**self).hurry();
     }
 
     fn backlog(&self) -> Backlog {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crc32fast::Hasher;
-use rusqlite::{Row, Statement, params};
+use rusqlite::{Connection, Row, Statement};
 
 use super::{LogEntry, LogError, LogKind};
 use crate::limits::CLIENT_ID_BYTES_MAX;
@@ -74,45 +74,104 @@ pub(super) fn check(entry: &LogEntry) -> Result<(), LogError> {
 
 /// The CRC-32 (ISO 3309) of all that a row says, with lengths between the texts.
 pub(super) fn checksum(key: i64, entry: &LogEntry) -> u32 {
+    let number = |number: Option<u64>| number.unwrap_or(u64::MAX);
+    // All at once: many short pieces take longer than what they hold.
+    let numbers = [
+        key.cast_unsigned(),
+        entry.time_ms.cast_unsigned(),
+        kind_number(entry.kind).cast_unsigned(),
+        number(entry.bytes),
+        number(entry.reply_to),
+        entry.author.len() as u64,
+    ];
     let mut hasher = Hasher::new();
-    hasher.update(&key.to_le_bytes());
-    hasher.update(&entry.time_ms.to_le_bytes());
-    hasher.update(&kind_number(entry.kind).to_le_bytes());
-    for number in [entry.bytes, entry.reply_to] {
-        hasher.update(&number.unwrap_or(u64::MAX).to_le_bytes());
-    }
+    hasher.update(numbers.map(u64::to_le_bytes).as_flattened());
+    hasher.update(entry.author.as_bytes());
     for text in [
-        &entry.author,
         entry.text.as_str(),
         entry.client_id.as_deref().unwrap_or_default(),
     ] {
-        hasher.update(&text.len().to_le_bytes());
+        hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     }
     hasher.finalize()
 }
 
-/// The statement of [`insert`].
-pub(super) const INSERT: &str = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// Columns of a row.
+const COLUMN_COUNT: usize = 9;
 
-/// Writes an entry's row.
-pub(super) fn insert(
-    statement: &mut Statement<'_>,
-    key: i64,
-    entry: &LogEntry,
-) -> rusqlite::Result<()> {
-    statement.execute(params![
-        key,
-        entry.time_ms,
-        kind_number(entry.kind),
-        entry.author,
-        entry.text,
-        entry.bytes.map(u64::cast_signed),
-        entry.reply_to.map(u64::cast_signed),
-        entry.client_id,
-        checksum(key, entry),
-    ])?;
+/// Rows that one statement writes: to begin a statement and to find the place costs as much as a
+/// row itself.
+pub(super) const ROWS_PER_STATEMENT: usize = 32;
+
+/// A statement that writes so many rows. What fails is rolled back with its transaction, and needs
+/// no journal of its own.
+fn insert_statement(rows: usize) -> String {
+    let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    format!(
+        "INSERT OR FAIL INTO entries VALUES {}",
+        vec![row; rows].join(", ")
+    )
+}
+
+/// Writes entries with their keys, in a transaction.
+pub(super) fn insert(connection: &Connection, rows: &[(i64, LogEntry)]) -> rusqlite::Result<()> {
+    let (many, rest) = rows.as_chunks::<ROWS_PER_STATEMENT>();
+    if !many.is_empty() {
+        let mut statement = connection.prepare_cached(&insert_statement(ROWS_PER_STATEMENT))?;
+        let mut before: Option<&[(i64, LogEntry); ROWS_PER_STATEMENT]> = None;
+        for run in many {
+            for (place, row) in run.iter().enumerate() {
+                let bound = before.and_then(|before| before.get(place));
+                bind(&mut statement, place * COLUMN_COUNT, row, bound)?;
+            }
+            statement.raw_execute()?;
+            before = Some(run);
+        }
+    }
+    let mut statement = connection.prepare_cached(&insert_statement(1))?;
+    let mut before = None;
+    for row in rest {
+        bind(&mut statement, 0, row, before)?;
+        statement.raw_execute()?;
+        before = Some(row);
+    }
     Ok(())
+}
+
+/// Binds the columns of a row behind the parameter `first`, but for those that are as in the row
+/// that is `bound` there.
+fn bind(
+    statement: &mut Statement<'_>,
+    first: usize,
+    (key, entry): &(i64, LogEntry),
+    bound: Option<&(i64, LogEntry)>,
+) -> rusqlite::Result<()> {
+    let bound = bound.map(|(_, bound)| bound);
+    let is_new = |is_same: fn(&LogEntry, &LogEntry) -> bool| {
+        bound.is_none_or(|bound| !is_same(bound, entry))
+    };
+    statement.raw_bind_parameter(first + 1, key)?;
+    if is_new(|a, b| a.time_ms == b.time_ms) {
+        statement.raw_bind_parameter(first + 2, entry.time_ms)?;
+    }
+    if is_new(|a, b| a.kind == b.kind) {
+        statement.raw_bind_parameter(first + 3, kind_number(entry.kind))?;
+    }
+    if is_new(|a, b| Arc::ptr_eq(&a.author, &b.author)) {
+        statement.raw_bind_parameter(first + 4, &*entry.author)?;
+    }
+    statement.raw_bind_parameter(first + 5, &*entry.text)?;
+    if is_new(|a, b| a.bytes == b.bytes) {
+        statement.raw_bind_parameter(first + 6, entry.bytes.map(u64::cast_signed))?;
+    }
+    if is_new(|a, b| a.reply_to == b.reply_to) {
+        statement.raw_bind_parameter(first + 7, entry.reply_to.map(u64::cast_signed))?;
+    }
+    if is_new(|a, b| a.client_id == b.client_id) {
+        statement.raw_bind_parameter(first + 8, entry.client_id.as_deref())?;
+    }
+    statement.raw_bind_parameter(first + COLUMN_COUNT, checksum(*key, entry))
 }
 
 /// The entry of a row with [`COLUMNS`]; `None` if its checksum says that it is not what was

@@ -231,7 +231,7 @@ fn read_all(
     (life.first_seq, life.last_seq) = (header.first_seq, header.last_seq);
     life.indexed_seq = header.first_seq - 1;
     (life.topic, life.kept) = (header.topic, header.kept);
-    let mut insert = transaction.prepare_cached(row::INSERT).map_err(failed)?;
+    let mut rows = Vec::new();
     let mut seq = header.first_seq;
     while let Some(line) = lines.next::<Line>()? {
         let entry = line
@@ -242,16 +242,20 @@ fn read_all(
         }
         row::check(&entry).map_err(|error| lines.bad(&error.to_string()))?;
         life.bytes += entry.cost() as u64;
-        row::insert(&mut insert, row::key(id, seq), &entry).map_err(failed)?;
+        rows.push((row::key(id, seq), entry));
+        if rows.len() == row::ROWS_PER_STATEMENT {
+            row::insert(&transaction, &rows).map_err(failed)?;
+            rows.clear();
+        }
         seq += 1;
     }
+    row::insert(&transaction, &rows).map_err(failed)?;
     if seq != header.last_seq + 1 {
         let last = header.last_seq;
         return Err(lines.bad(&format!(
             "it ends here, without the entries {seq} to {last}"
         )));
     }
-    drop(insert);
     let write = || {
         let mut statement = transaction.prepare(lives::WRITE)?;
         lives::write(&mut statement, id, &life)

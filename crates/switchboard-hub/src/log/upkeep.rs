@@ -13,6 +13,10 @@ use crate::limits::LOG_ENTRY_BYTES;
 /// anyway, and one larger step costs much less than many small ones.
 const UNINDEXED_MAX: u64 = 256;
 
+/// Entries that wait for the index from which on it takes more time, though entries come: a search
+/// looks through so many in some tenths of a second.
+const UNINDEXED_MANY: u64 = 512 * 1024;
+
 /// Entries that one step puts into the index.
 const INDEXED_PER_STEP: u64 = 256;
 
@@ -97,6 +101,11 @@ impl Upkeep {
     pub(super) fn is_due(&self) -> bool {
         let must_index = self.is_catching_up || self.unindexed >= UNINDEXED_MAX;
         !self.is_resting && (must_index || !self.trims.is_empty())
+    }
+
+    /// Whether searches are slow because so much is not in the index.
+    pub(super) const fn is_far_behind(&self) -> bool {
+        !self.is_resting && self.unindexed >= UNINDEXED_MANY
     }
 
     /// Whether a room is so far beyond its size that it cannot wait for a quiet moment.

@@ -1,12 +1,12 @@
 //! The one thread that writes: it takes all that waits, commits it at once, and tells how far
-//! each room is. What can wait (words, what is too old) is done while nothing else does.
+//! each room is. What can wait (words, what is too old) has the time when nothing comes, and a
+//! little of it otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
@@ -14,12 +14,23 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::RecentIds;
 use super::database::{self, Fault};
 use super::lives::{self, Lives};
+use super::queue::{Exit, Taken};
 use super::upkeep::Upkeep;
 use super::{Asker, Backlog, LogConfig, LogEntry, LogError, LogReply, LogRequest, Watermark, row};
 use crate::limits::{CLIENT_IDS_WINDOW, LOG_BATCH_BYTES_MAX};
 
 /// Pages of the write-ahead log from which on they are moved into the database: 8 MiB.
 const CHECKPOINT_PAGES: usize = 2_048;
+
+/// When nothing has come for so long, there is time for what can wait.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// How many times as long as a step of what can wait took nothing more of it is done while entries
+/// come: it takes a thirty-second of the time.
+const REST: u32 = 31;
+
+/// The same where it is far behind: an eighth of the time.
+const REST_FAR_BEHIND: u32 = 7;
 
 /// What the writer and those who ask it share.
 #[derive(Debug, Default)]
@@ -37,10 +48,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn add(&self, entries: &[LogEntry]) {
+    /// Counts entries, and answers their costs.
+    pub(super) fn add(&self, entries: &[LogEntry]) -> usize {
         let bytes = entries.iter().map(LogEntry::cost).sum();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.entries.fetch_add(entries.len(), Ordering::Relaxed);
+        bytes
     }
 
     fn remove(&self, bytes: usize, entries: usize) {
@@ -52,14 +65,6 @@ impl Shared {
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Release);
     }
-}
-
-/// An entry that has its place and is to be written.
-#[derive(Debug)]
-struct Row {
-    asker: Asker,
-    key: i64,
-    entry: LogEntry,
 }
 
 /// How the writer is.
@@ -80,8 +85,21 @@ pub(super) struct Writer<F> {
     replies: F,
     lives: Lives,
     upkeep: Upkeep,
-    batch: Vec<Row>,
+    /// What was taken from the queue and is not in the batch.
+    incoming: VecDeque<(Asker, LogRequest)>,
+    /// Nothing more will come.
+    is_last: bool,
+    /// What nobody waits for is written from then on.
+    due: Instant,
+    /// When it is quiet, if nothing comes.
+    quiet: Instant,
+    /// When what can wait may have a little time again.
+    rested: Instant,
+    /// Entries with their keys, to be written.
+    batch: Vec<(i64, LogEntry)>,
     batch_bytes: usize,
+    /// How far whose entries go in which life, when the batch is written.
+    marks: BTreeMap<(Asker, i64), u64>,
     /// Lives whose rows are to be written with the batch.
     touched: BTreeSet<i64>,
     questions: Vec<(Asker, LogRequest)>,
@@ -108,7 +126,13 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
             Ok(())
         };
         connection.wal_hook(Some(hook)).map_err(failed)?;
+        let now = Instant::now();
         Ok(Self {
+            incoming: VecDeque::new(),
+            is_last: false,
+            due: now,
+            quiet: now,
+            rested: now,
             upkeep: Upkeep::new(&config, &lives),
             connection,
             path,
@@ -118,6 +142,7 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
             lives,
             batch: Vec::new(),
             batch_bytes: 0,
+            marks: BTreeMap::new(),
             touched: BTreeSet::new(),
             questions: Vec::new(),
             askers: BTreeSet::new(),
@@ -126,8 +151,8 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
         })
     }
 
-    /// Works until the queue is empty and has no sender left.
-    pub(super) fn run(mut self, requests: &Receiver<(Asker, LogRequest)>) {
+    /// Works until the queue is empty and closed.
+    pub(super) fn run(mut self, requests: &Exit) {
         let mut is_open = true;
         while is_open {
             is_open = self.gather(requests);
@@ -147,47 +172,45 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
     }
 
     /// Waits for something to do, and takes what there is. False if nothing can come any more.
-    fn gather(&mut self, requests: &Receiver<(Asker, LogRequest)>) -> bool {
+    fn gather(&mut self, requests: &Exit) -> bool {
         if let State::Stalled(until, _) = self.state {
             return self.hold_out(until, requests);
         }
-        let first = if matches!(self.state, State::Running) && self.upkeep.is_due() {
-            match requests.try_recv() {
-                Err(TryRecvError::Empty) => {
-                    self.keep_up();
-                    return true;
-                }
-                first => first.ok(),
-            }
-        } else {
-            requests.recv().ok()
-        };
-        let Some(first) = first else {
-            return false;
-        };
-        self.take(first);
-        while self.batch_bytes < LOG_BATCH_BYTES_MAX {
-            match requests.try_recv() {
-                Ok(request) => self.take(request),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
+        if self.incoming.is_empty() {
+            let until = self.next_step();
+            match requests.take(&mut self.incoming, self.due, until) {
+                Taken::Requests => {}
+                Taken::Nothing => self.keep_up(),
+                Taken::Last => self.is_last = true,
             }
         }
-        true
+        while self.batch_bytes < LOG_BATCH_BYTES_MAX
+            && let Some(request) = self.incoming.pop_front()
+        {
+            self.take(request);
+        }
+        !self.is_last || !self.incoming.is_empty()
+    }
+
+    /// When there is time for what can wait, if there is such a thing.
+    fn next_step(&self) -> Option<Instant> {
+        let is_due = matches!(self.state, State::Running) && self.upkeep.is_due();
+        is_due.then(|| self.quiet.min(self.rested))
     }
 
     /// Waits until it is time for another try; questions are answered all the while.
-    fn hold_out(&mut self, until: Instant, requests: &Receiver<(Asker, LogRequest)>) -> bool {
+    fn hold_out(&mut self, until: Instant, requests: &Exit) -> bool {
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match requests.recv_timeout(left) {
-                Ok(request) => {
-                    self.take(request);
-                    self.answer();
-                }
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
+            while let Some(request) = self.incoming.pop_front() {
+                self.take(request);
             }
+            self.answer();
+            let now = Instant::now();
+            if self.is_last || now >= until {
+                return !self.is_last;
+            }
+            let taken = requests.take(&mut self.incoming, now, Some(until));
+            self.is_last = taken == Taken::Last;
         }
     }
 
@@ -227,6 +250,8 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
             _ => {}
         }
         let mut is_refused = false;
+        // Entries come in runs of one room: only the last of each counts.
+        let mut run = None;
         for entry in entries {
             let bytes = entry.cost();
             if is_refused {
@@ -236,12 +261,12 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
             match self.lives.accept(&entry) {
                 Ok(key) => {
                     self.batch_bytes += bytes;
-                    // Entries come in runs of one room.
-                    if self.batch.last().map(|row| row::life_of(row.key)) != Some(row::life_of(key))
-                    {
-                        self.touched.insert(row::life_of(key));
+                    match run {
+                        Some(last) if row::life_of(last) == row::life_of(key) => {}
+                        last => self.mark(asker, last),
                     }
-                    self.batch.push(Row { asker, key, entry });
+                    run = Some(key);
+                    self.batch.push((key, entry));
                 }
                 Err(error) => {
                     is_refused = true;
@@ -252,9 +277,21 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
                 }
             }
         }
+        self.mark(asker, run);
+    }
+
+    /// Notes the last key of a run.
+    fn mark(&mut self, asker: Asker, key: Option<i64>) {
+        if let Some(key) = key {
+            let id = row::life_of(key);
+            self.touched.insert(id);
+            self.marks.insert((asker, id), row::seq_of(key));
+        }
     }
 
     fn commit(&mut self) {
+        let now = Instant::now();
+        (self.due, self.quiet) = (now + self.config.delay, now + QUIET);
         if let Err(error) = self.write() {
             return self.fail(&error);
         }
@@ -275,6 +312,10 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
         while self.upkeep.is_overdue(&self.lives) && matches!(self.state, State::Running) {
             self.keep_up();
         }
+        if self.upkeep.is_far_behind() && self.rested <= now && matches!(self.state, State::Running)
+        {
+            self.keep_up();
+        }
         self.checkpoint();
     }
 
@@ -285,10 +326,7 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut insert = transaction.prepare_cached(row::INSERT)?;
-            for Row { key, entry, .. } in &self.batch {
-                row::insert(&mut insert, *key, entry)?;
-            }
+            row::insert(&transaction, &self.batch)?;
             let mut write = transaction.prepare_cached(lives::WRITE)?;
             for id in &self.touched {
                 if let Some(life) = self.lives.get(*id) {
@@ -299,19 +337,9 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
         transaction.commit()
     }
 
-    fn tell_durable(&self) {
-        let mut marks: BTreeMap<(Asker, i64), u64> = BTreeMap::new();
-        let mut rows = self.batch.iter().peekable();
-        while let Some(row) = rows.next() {
-            let place = (row.asker, row::life_of(row.key));
-            let next = rows.peek().map(|next| (next.asker, row::life_of(next.key)));
-            // Entries come in runs of one room: only the last of each counts.
-            if next != Some(place) {
-                marks.insert(place, row.entry.seq);
-            }
-        }
+    fn tell_durable(&mut self) {
         let mut told: BTreeMap<Asker, Vec<Watermark>> = BTreeMap::new();
-        for ((asker, id), seq) in marks {
+        for ((asker, id), seq) in std::mem::take(&mut self.marks) {
             if let Some(life) = self.lives.get(id) {
                 let (room, epoch) = (Arc::clone(&life.name), life.epoch);
                 let mark = Watermark { room, epoch, seq };
@@ -364,6 +392,7 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
         self.shared.remove(self.batch_bytes, self.batch.len());
         self.batch.clear();
         self.batch_bytes = 0;
+        self.marks.clear();
         self.touched.clear();
         self.state = State::Stopped(error);
     }
@@ -386,12 +415,20 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
         }
     }
 
+    /// A little of what can wait.
     fn keep_up(&mut self) {
+        let begun = Instant::now();
         if let Err(error) = self.upkeep.step(&mut self.connection, &mut self.lives) {
             self.upkeep.rest();
             self.put_off("tidy up the log", &error);
         }
         self.checkpoint();
+        let rest = if self.upkeep.is_far_behind() {
+            REST_FAR_BEHIND
+        } else {
+            REST
+        };
+        self.rested = Instant::now() + begun.elapsed() * rest;
     }
 
     /// What failed beside the entries can wait, unless the disk lost something.
@@ -439,7 +476,7 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
             let id: Box<str> = found.get(1)?;
             ids.add(&id, row::seq_of(found.get(0)?));
         }
-        for Row { key, entry, .. } in &self.batch {
+        for (key, entry) in &self.batch {
             if let (true, Some(id)) = (row::life_of(*key) == life_id, &entry.client_id) {
                 ids.add(id, entry.seq);
             }

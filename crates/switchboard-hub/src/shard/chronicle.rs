@@ -27,6 +27,8 @@ pub(super) struct Chronicle {
     asker: Asker,
     /// What happened and was not handed to the log yet.
     append: Vec<LogEntry>,
+    /// Somebody waits until that, or what was handed over before, is on disk.
+    is_waited_for: bool,
     /// Rooms whose history is asked for, and what is to be done in them then.
     loading: BTreeMap<RoomName, VecDeque<Command>>,
     asked: HashMap<u64, RoomName>,
@@ -86,6 +88,7 @@ impl Chronicle {
             journal,
             asker,
             append: Vec::new(),
+            is_waited_for: false,
             loading: BTreeMap::new(),
             asked: HashMap::new(),
             last_request: OWNER_REQUEST,
@@ -102,8 +105,12 @@ impl Chronicle {
     /// Hands the log what has happened.
     pub(super) fn flush(&mut self) {
         if !self.append.is_empty() {
-            let entries = core::mem::take(&mut self.append);
+            let next = Vec::with_capacity(self.append.len());
+            let entries = core::mem::replace(&mut self.append, next);
             self.request(LogRequest::Append(entries));
+        }
+        if core::mem::take(&mut self.is_waited_for) {
+            self.journal.hurry();
         }
     }
 
@@ -230,7 +237,6 @@ impl Chronicle {
         let room: Arc<str> = Arc::from(&published.room);
         let entry = logged(Arc::clone(&room), published);
         if let Some(record) = self.records.get_mut(&room) {
-            record.last = entry.seq;
             if let Some(id) = &entry.client_id {
                 self.ids -= record.ids.len();
                 record.ids.add(id, entry.seq);
@@ -238,27 +244,41 @@ impl Chronicle {
             }
             if !record.followers.is_empty() {
                 record.entries.push_back(Arc::clone(published));
+                self.is_waited_for = true;
             }
         }
         if self.ids > CLIENT_IDS_MAX {
             self.bound_ids();
         }
-        let (epoch, is_topic) = (entry.epoch, entry.kind == LogKind::Topic);
-        let topic = if is_topic {
-            entry.text.clone()
-        } else {
-            String::new()
-        };
+        if entry.kind != LogKind::Topic {
+            return self.add_logged(entry);
+        }
+        let (epoch, topic) = (entry.epoch, entry.text.clone());
+        self.add_logged(entry);
+        self.flush();
+        self.request(LogRequest::SetRoom {
+            room,
+            epoch,
+            topic,
+            kept: is_kept,
+        });
+    }
+
+    /// Whether an entry of a room only has to be [appended](Self::add_logged).
+    pub(super) fn is_at_ease(&self, room: &RoomName) -> bool {
+        let record = self.records.get(room.as_str());
+        matches!(self.health, Health::Running)
+            && self.loading.is_empty()
+            && record.is_some_and(|record| record.followers.is_empty())
+    }
+
+    /// Appends an entry, of which nothing is to be noted but its number.
+    pub(super) fn add_logged(&mut self, entry: LogEntry) {
+        if let Some(record) = self.records.get_mut(&entry.room) {
+            record.last = entry.seq;
+        }
         self.append.push(entry);
-        if is_topic {
-            self.flush();
-            self.request(LogRequest::SetRoom {
-                room,
-                epoch,
-                topic,
-                kept: is_kept,
-            });
-        } else if self.append.len() >= APPEND_ENTRIES_MAX {
+        if self.append.len() >= APPEND_ENTRIES_MAX {
             // So that the backlog tells of it while much comes in one turn.
             self.flush();
         }
@@ -332,6 +352,7 @@ impl Chronicle {
             waiter.fail(&why.to_string(), post);
         } else {
             record.waiters.push_back((seq, waiter));
+            self.is_waited_for = true;
         }
     }
 

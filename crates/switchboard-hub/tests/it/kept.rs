@@ -22,11 +22,17 @@ use crate::net::{CHAT, PARCELS, Stage, World};
 struct Paper {
     requests: Mutex<Vec<LogRequest>>,
     backlog: Mutex<Backlog>,
+    /// How often it was told that somebody waits.
+    hurries: Mutex<usize>,
 }
 
 impl Journal for Paper {
     fn request(&self, _: Asker, request: LogRequest) {
         self.requests.lock().unwrap().push(request);
+    }
+
+    fn hurry(&self) {
+        *self.hurries.lock().unwrap() += 1;
     }
 
     fn backlog(&self) -> Backlog {
@@ -77,6 +83,12 @@ impl Desk {
             other => panic!("{other:?}"),
         };
         self.asked().into_iter().flat_map(append).collect()
+    }
+
+    /// Whether the log was told, by the end of this turn, that somebody waits for it.
+    fn is_hurried(&mut self) -> bool {
+        self.world.end_turn();
+        std::mem::take(&mut *self.paper.hurries.lock().unwrap()) > 0
     }
 
     /// All up to this entry is on disk.
@@ -213,6 +225,34 @@ fn the_end_of_a_conversation_waits_for_the_disk() {
     assert_eq!(desk.world.stage(program), Stage::Open);
     desk.durable(&entries[0]);
     assert_eq!(desk.world.stage(program), Stage::Finished);
+}
+
+#[test]
+fn the_log_is_hurried_for_who_waits_for_it_and_not_for_who_only_talks() {
+    let mut desk = fresh();
+    let alice = desk.world.connect(CHAT);
+    let (talker, asker) = (desk.world.connect(PARCELS), desk.world.connect(PARCELS));
+    desk.world.send(talker, &message_parcel("hi").unwrap());
+    desk.world.send(alice, b"hi\n");
+    assert!(!desk.is_hurried(), "nobody waits");
+    desk.world.send(asker, &asking("hi", "a"));
+    assert!(desk.is_hurried(), "for an acknowledgement");
+    assert!(!desk.is_hurried(), "once is enough");
+    desk.world.send(talker, &close_frame());
+    assert!(desk.is_hurried(), "for the end of a conversation");
+    desk.world.send(alice, b"/history\n");
+    assert!(desk.is_hurried(), "to be shown what there is");
+
+    let entries = desk.appended();
+    desk.durable(entries.last().unwrap());
+    let follower = desk.world.connect(PARCELS);
+    desk.world.send(follower, &follow(None));
+    assert!(desk.is_hurried(), "whoever counts is told what is on disk");
+    let entries = desk.appended();
+    desk.durable(entries.last().unwrap());
+    assert!(!desk.is_hurried());
+    desk.world.send(alice, b"hi\n");
+    assert!(desk.is_hurried());
 }
 
 #[test]

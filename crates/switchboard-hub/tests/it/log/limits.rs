@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::Sender;
 
 use switchboard_hub::limits::{
-    LOG_BACKLOG_BYTES_MAX, LOG_BATCH_BYTES_MAX, LOG_ENTRY_BYTES, LOG_READS_MAX,
+    LOG_BACKLOG_BYTES_MAX, LOG_BATCH_BYTES_MAX, LOG_DELAY, LOG_DELAY_BYTES_MAX, LOG_ENTRY_BYTES,
+    LOG_READS_MAX,
 };
 use switchboard_hub::log::Search;
 
@@ -141,5 +142,63 @@ fn the_backlog_is_full_at_its_bytes_and_not_before() {
         let desk = held.let_go();
         desk.wait_durable("a", 2);
         assert!(desk.log.backlog().has_room());
+    }
+}
+
+/// A log that has just written something, and lets what nobody waits for lie for an hour.
+fn patient(data: &Path) -> Desk {
+    let config = LogConfig {
+        delay: Duration::from_secs(3_600),
+        ..LogConfig::new(data)
+    };
+    assert_eq!(LogConfig::new(data).delay, LOG_DELAY);
+    let desk = Desk::try_open(config).unwrap();
+    // Nothing was written just before it.
+    desk.fill("a", 1..=1);
+    desk
+}
+
+fn next_durable(desk: &Desk) -> u64 {
+    match desk.reply() {
+        LogReply::Durable(marks) => marks[0].seq,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_written_with_what_follows() {
+    let data = temp();
+    let desk = patient(data.path());
+    for seq in 2..=20 {
+        desk.append(vec![said("a", seq, "by the way")]);
+    }
+    desk.log.hurry();
+    assert_eq!(next_durable(&desk), 20, "all in one commit");
+    desk.append(vec![said("a", 21, "one more")]);
+    // A question is answered at once, and what came before it is written.
+    desk.log.request(Asker(0), LogRequest::Rooms { id: 1 });
+    assert_eq!(next_durable(&desk), 21);
+    assert!(matches!(desk.reply(), LogReply::Rooms { .. }));
+    desk.append(vec![said("a", 22, "the last")]);
+    desk.log.close();
+    let reader = LogReader::open(data.path()).unwrap();
+    let page = reader.page(&"a".into(), None, PageFrom::Newest, 1).unwrap();
+    assert_eq!(page.last_seq, 22, "the end of the hub waits for nothing");
+}
+
+#[test]
+fn so_many_bytes_do_not_wait() {
+    let cost = said("a", 2, "").cost();
+    let text = LOG_DELAY_BYTES_MAX - cost;
+    for (len, first) in [(text - 1, 3), (text, 2), (text + 1, 2)] {
+        let data = temp();
+        let desk = patient(data.path());
+        desk.append(vec![said("a", 2, &"x".repeat(len))]);
+        if first == 2 {
+            assert_eq!(next_durable(&desk), 2, "{len}");
+            continue;
+        }
+        desk.append(vec![said("a", 3, "")]);
+        assert_eq!(next_durable(&desk), 3, "it waited for what followed");
     }
 }
