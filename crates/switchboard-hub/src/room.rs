@@ -165,11 +165,11 @@ impl Room {
     }
 
     /// Gives what a member says a number, as [`Event::Say`] does, where the entry itself is not
-    /// wanted; answers its author as the others see it.
-    pub fn number(&mut self, member: MemberId) -> Option<&Arc<str>> {
+    /// wanted; answers that, and its author as the others see it.
+    pub fn number(&mut self, member: MemberId) -> Option<(u64, &Arc<str>)> {
         let author = self.members.get(member)?;
         self.last_seq += 1;
-        Some(author)
+        Some((self.last_seq, author))
     }
 
     fn join(

@@ -35,10 +35,10 @@ impl<N: Net> Shard<N> {
     }
 
     /// Passes a message on the short way: it gets its number and goes to those who read lines, with
-    /// nothing that is made for it. That is possible where nobody reads it in another form, nothing
-    /// is kept of it, and it goes round this shard alone with nothing to be done before it.
+    /// nothing that is made for it but what the log keeps. That is possible where nobody reads it in
+    /// another form, and it goes round this shard alone with nothing to be done before it.
     fn pass_on(&mut self, net: &mut N, id: ConnectionId, now: Instant, bytes: &mut &[u8]) -> bool {
-        if !self.post.is_alone() || self.owner.keeps_something() {
+        if !self.post.is_alone() {
             return false;
         }
         let Some(connection) = self.connections.get_mut(&id) else {
@@ -46,9 +46,10 @@ impl<N: Net> Shard<N> {
         };
         if let (Session::Line(session), Some(room)) = (&mut connection.session, &connection.room)
             && let Some(feed) = self.seats.get(room).and_then(Seat::only_lines)
+            && self.owner.is_at_ease(room)
             && let Some(text) = session.said(now, bytes)
         {
-            if let Some(author) = self.owner.number(room, MemberId(id)) {
+            if let Some(author) = self.owner.number(room, MemberId(id), text) {
                 self.line.clear();
                 write_chat_lines(&mut self.line, author, text);
                 net.append(feed, &self.line, connection.token);

@@ -11,7 +11,7 @@ use super::chronicle::{Chronicle, Loaded};
 use super::link::{Command, News, Post, Published, Ticket};
 use crate::config::Senses;
 use crate::limits::{LOGGED_TEXT_CHARS_MAX, ROOMS_LISTED_MAX};
-use crate::log::LogReply;
+use crate::log::{LogEntry, LogKind, LogReply};
 use crate::room::{
     Author, Effect, Entry, EntryKind, Event, History, MemberId, Notice, Room, Rooms, ShardId,
 };
@@ -388,15 +388,41 @@ impl Owner {
         }
     }
 
-    /// Whether anything is kept of what is said: there is a log, be it only that of what the hub
-    /// does.
-    pub(super) fn keeps_something(&self) -> bool {
-        self.chronicle.is_some() || tracing::enabled!(tracing::Level::INFO)
+    /// Whether what is said in a room has only to be numbered and kept: nobody counts the numbers,
+    /// and it is not shown to who runs the hub.
+    pub(super) fn is_at_ease(&self, room: &RoomName) -> bool {
+        let chronicle = self.chronicle.as_ref();
+        chronicle.is_none_or(|chronicle| chronicle.is_at_ease(room))
+            && !tracing::enabled!(tracing::Level::INFO)
     }
 
-    /// Gives what a member says in a room its number; answers as whose the others see it.
-    pub(super) fn number(&mut self, name: &RoomName, member: MemberId) -> Option<&Arc<str>> {
-        self.rooms.get_mut(name)?.number(member)
+    /// Gives what a member says in a room its number, and has it kept; answers as whose the others
+    /// see it.
+    pub(super) fn number(
+        &mut self,
+        name: &RoomName,
+        member: MemberId,
+        text: &str,
+    ) -> Option<&Arc<str>> {
+        let room = self.rooms.get_mut(name)?;
+        let epoch = room.epoch();
+        let (seq, author) = room.number(member)?;
+        if let Some(chronicle) = &mut self.chronicle {
+            let time_ms = i64::try_from((self.senses.unix_ms)()).unwrap_or(i64::MAX);
+            chronicle.add_logged(LogEntry {
+                room: Arc::from(name),
+                epoch,
+                seq,
+                time_ms,
+                author: Arc::clone(author),
+                kind: LogKind::Text,
+                text: text.to_owned(),
+                bytes: None,
+                reply_to: None,
+                client_id: None,
+            });
+        }
+        Some(author)
     }
 
     /// Tells a room what happened, and the homes of its members what follows from it; answers the
