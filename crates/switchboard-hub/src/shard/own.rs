@@ -1,5 +1,5 @@
-//! What a reader of lines has said itself and not passed yet: when it is fed from the log, it is not
-//! shown that.
+//! What a reader of lines has said itself and not passed yet, which it is not shown when it is fed
+//! from the log.
 
 use std::collections::VecDeque;
 
