@@ -45,14 +45,18 @@ impl<N: Net> Shard<N> {
             return false;
         };
         if let (Session::Line(session), Some(room)) = (&mut connection.session, &connection.room)
-            && let Some(feed) = self.seats.get(room).and_then(Seat::only_lines)
+            && let Some((feed, first)) = self.seats.get(room).and_then(Seat::only_lines)
             && self.owner.is_at_ease(room)
             && let Some(text) = session.said(now, bytes)
         {
-            if let Some(author) = self.owner.number(room, MemberId(id), text) {
+            let token = connection.token;
+            if let Some((seq, author)) = self.owner.number(room, MemberId(id), text) {
                 self.line.clear();
                 write_chat_lines(&mut self.line, author, text);
-                net.append(feed, &self.line, connection.token);
+                net.append(feed, &self.line, token);
+                if let Some(token) = token {
+                    self.note_own_line(net, (id, token), seq, first);
+                }
             }
             return true;
         }

@@ -189,11 +189,24 @@ impl<N: Net> Shard<N> {
         made: &Published,
         first: u64,
     ) {
-        if self.journal.is_none()
-            || matches!(made.entry.kind, EntryKind::Joined)
+        if matches!(made.entry.kind, EntryKind::Joined)
             || self.room_of(id) != Some(&made.room)
             || self.parcel(id).is_some()
         {
+            return;
+        }
+        self.note_own_line(net, (id, token), made.entry.seq, first);
+    }
+
+    /// The same of a line that it has said, the entry `seq`.
+    pub(super) fn note_own_line(
+        &mut self,
+        net: &N,
+        (id, token): (ConnectionId, N::Token),
+        seq: u64,
+        first: u64,
+    ) {
+        if self.journal.is_none() {
             return;
         }
         let next = match self.reads.catching_up.get(&id) {
@@ -202,7 +215,7 @@ impl<N: Net> Shard<N> {
             None => net.feed_next(token).map_or(0, |next| first + next),
         };
         let own = self.reads.own.entry(id).or_default();
-        own.add(made.entry.seq, next);
+        own.add(seq, next);
     }
 
     /// A reader of lines is not where it was.

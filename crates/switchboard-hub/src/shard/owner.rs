@@ -396,14 +396,14 @@ impl Owner {
             && !tracing::enabled!(tracing::Level::INFO)
     }
 
-    /// Gives what a member says in a room its number, and has it kept; answers as whose the others
-    /// see it.
+    /// Gives what a member says in a room its number, and has it kept; answers that, and as whose
+    /// the others see it.
     pub(super) fn number(
         &mut self,
         name: &RoomName,
         member: MemberId,
         text: &str,
-    ) -> Option<&Arc<str>> {
+    ) -> Option<(u64, &Arc<str>)> {
         let room = self.rooms.get_mut(name)?;
         let epoch = room.epoch();
         let (seq, author) = room.number(member)?;
@@ -422,7 +422,7 @@ impl Owner {
                 client_id: None,
             });
         }
-        Some(author)
+        Some((seq, author))
     }
 
     /// Tells a room what happened, and the homes of its members what follows from it; answers the

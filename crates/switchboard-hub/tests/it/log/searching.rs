@@ -59,7 +59,7 @@ fn with_texts(check: impl Fn(&Desk)) {
     check(&Desk::open(data.path()));
 }
 
-fn wait_until_indexed(data: &std::path::Path) {
+pub(super) fn wait_until_indexed(data: &std::path::Path) {
     let connection = rusqlite::Connection::open(data.join("log.sqlite")).unwrap();
     let deadline = std::time::Instant::now() + super::REPLY_TIMEOUT;
     loop {

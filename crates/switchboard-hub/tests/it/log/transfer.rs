@@ -184,6 +184,7 @@ fn with_history(data: &Path) {
     let desk = Desk::open(data);
     desk.fill("a", 1..=700);
     desk.fill("b", 1..=100);
+    super::searching::wait_until_indexed(data);
     desk.log.close();
 }
 
