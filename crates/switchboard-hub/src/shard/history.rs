@@ -138,6 +138,12 @@ impl<N: Net> Shard<N> {
 
     fn not_read(&mut self, net: &mut N, id: u64, error: &LogError) {
         match self.reads.asked.remove(&id) {
+            // Nothing of a new room is on disk yet.
+            Some(Read::Page(reader))
+                if self.is_caught_up_by(reader, id) && matches!(error, LogError::NoRoom { .. }) =>
+            {
+                self.wait_for_more(net, reader);
+            }
             Some(Read::Page(reader)) if self.is_caught_up_by(reader, id) => {
                 self.reads.catching_up.remove(&reader);
                 let why = format!("its room cannot be read: {error}");
@@ -247,6 +253,15 @@ impl<N: Net> Shard<N> {
         }
     }
 
+    /// A reader has got all that is on disk.
+    fn wait_for_more(&mut self, net: &mut N, id: ConnectionId) {
+        if let Some(it) = self.reads.catching_up.get_mut(&id) {
+            it.step = Step::Waits;
+            // Where nobody counts, nobody is told either.
+            net.set_timer(net.now() + CATCH_UP_LOOK, CATCH_UP_TIMER);
+        }
+    }
+
     /// The next page of a reader that catches up is there.
     fn catch_up(&mut self, net: &mut N, id: ConnectionId, request: u64, page: &Page) {
         if !self.is_caught_up_by(id, request) {
@@ -267,10 +282,9 @@ impl<N: Net> Shard<N> {
         let is_empty = piece.is_empty();
         let (room, known, is_hole) = (it.room.clone(), it.known, it.known < page.last_seq);
         let is_stuck = page.entries.is_empty() && is_hole;
-        it.step = if is_empty { Step::Waits } else { Step::Takes };
+        it.step = Step::Takes;
         if is_empty {
-            // Where nobody counts, nobody is told either.
-            net.set_timer(net.now() + CATCH_UP_LOOK, CATCH_UP_TIMER);
+            self.wait_for_more(net, id);
         }
         self.send_to(net, id, piece.freeze());
         if is_stuck {

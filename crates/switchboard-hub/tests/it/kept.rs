@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard_hub::Limits;
 use switchboard_hub::limits::{
     APPEND_ENTRIES_MAX, CATCH_UP_LOOK, CLIENT_IDS_MAX, CLIENT_IDS_WINDOW, FEED_BYTES_MAX,
-    LIGHT_SENDER_BYTES_MAX, LOG_BACKLOG_BYTES_MAX, LOG_LOOK, RETAIN_EVERY,
+    LIGHT_SENDER_BYTES_MAX, LOG_BACKLOG_BYTES_MAX, LOG_LOOK, OUTBOX_BYTES_MAX, RETAIN_EVERY,
 };
 use switchboard_hub::log::{
     Asker, Backlog, Journal, LogEntry, LogError, LogKind, LogReply, LogRequest, Page, PageFrom,
@@ -480,6 +480,35 @@ fn a_reader_that_has_all_there_is_on_disk_is_looked_after_now_and_then() {
     desk.world.wait(CATCH_UP_LOOK - TICK);
     assert_eq!(asked_for_page(&mut desk), None);
     desk.world.wait(TICK);
+    assert!(asked_for_page(&mut desk).is_some());
+}
+
+#[test]
+fn who_is_behind_in_a_room_of_which_nothing_is_on_disk_yet_waits_for_that() {
+    let mut desk = fresh();
+    let (slow, other) = (desk.world.connect(CHAT), desk.world.connect(CHAT));
+    desk.world.takes(slow);
+    // More than waits for it and than the room's feed holds.
+    let line = "x".repeat(50_000) + "\n";
+    for _ in 0..2 * (OUTBOX_BYTES_MAX + FEED_BYTES_MAX) / line.len() {
+        desk.world.send(other, line.as_bytes());
+    }
+    while !desk.world.takes(slow).is_empty() {}
+    let asked_for_page = |desk: &mut Desk| {
+        let asked = desk.asked().into_iter();
+        let page = |request| match request {
+            LogRequest::Page { id, .. } => Some(id),
+            _ => None,
+        };
+        asked.filter_map(page).last()
+    };
+    let id = asked_for_page(&mut desk).unwrap();
+    let room = "lobby".into();
+    let error = LogError::NoRoom { room };
+    desk.world.log_says(LogReply::ReadFailed { id, error });
+    assert_eq!(desk.world.stage(slow), Stage::Open);
+    assert_eq!(asked_for_page(&mut desk), None);
+    desk.world.wait(CATCH_UP_LOOK);
     assert!(asked_for_page(&mut desk).is_some());
 }
 
