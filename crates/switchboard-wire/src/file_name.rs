@@ -71,6 +71,11 @@ impl FileName {
         }
     }
 
+    /// What to call what has no name.
+    pub(crate) fn nameless() -> Self {
+        Self("download".to_owned())
+    }
+
     /// Gives the name to try when this one is taken: `name (n).ext`.
     ///
     /// The number stands before the last extension, and the stem is shortened where the whole would

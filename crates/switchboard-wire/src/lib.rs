@@ -13,6 +13,7 @@
 //! - [`frame`]: a length, then bytes. [`FrameDecoder`].
 //! - [`parcel`]: messages and files over frames. [`ParcelMachine`].
 //! - [`delivery`]: what a hub writes to a program that asked for it: entries, acknowledgements.
+//! - [`http`]: downloads by HTTP/1.1. [`http::ResponseDecoder`], [`http::HttpUrl`].
 //! - [`line`](mod@line): the chat, one line one message. [`LineDecoder`], [`chat_lines`].
 //! - [`command`]: lines that speak to the hub. [`Command`].
 //! - [`name`]: what members and rooms are called. [`Nick`], [`RoomName`].
@@ -51,6 +52,7 @@ pub mod command;
 pub mod delivery;
 pub mod file_name;
 pub mod frame;
+pub mod http;
 mod json;
 pub mod limits;
 pub mod line;

@@ -89,3 +89,24 @@ pub const FRAME_TIME: Duration = Duration::from_secs(60);
 ///
 /// Below the slowest network in everyday use, above somebody who only wants to hold a place.
 pub const FILE_RATE_MIN: u32 = 16 * 1024;
+
+/// The longest head of an HTTP response, in bytes, and the longest fields behind a chunked body.
+///
+/// Servers limit the heads of requests to 8 to 32 KiB; responses with many cookies are longer.
+pub const HTTP_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The most fields of an HTTP response's head: what common clients take.
+pub const HTTP_FIELDS_MAX: usize = 128;
+
+/// The most interim responses (1xx) before the final one.
+pub const HTTP_INTERIM_MAX: usize = 16;
+
+/// The longest line with the length of a chunk, in bytes: extensions that nobody uses must not keep
+/// us busy.
+pub const HTTP_CHUNK_LINE_BYTES_MAX: usize = 1024;
+
+/// The longest entity tag that is kept to resume by, in bytes.
+pub const HTTP_VALIDATOR_BYTES_MAX: usize = 1024;
+
+/// The longest address of a download, in bytes: what RFC 9110 §4.1 asks everybody to support.
+pub const URL_BYTES_MAX: usize = 8000;

@@ -15,6 +15,8 @@ mod cutting;
 mod deliveries;
 mod file_names;
 mod frames;
+mod http;
+mod http_fields;
 mod lines;
 mod nicks;
 mod parcel_fields;
