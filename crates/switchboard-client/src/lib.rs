@@ -4,6 +4,7 @@
 pub mod chat;
 pub mod connect;
 pub mod contacts;
+pub mod get;
 pub mod listen;
 mod programs;
 pub mod send;

@@ -8,7 +8,7 @@
 
 mod exec;
 mod follower;
-mod pauses;
+pub(crate) mod pauses;
 mod place;
 
 use std::ffi::OsString;

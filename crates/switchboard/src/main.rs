@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_closed_output(&error) => ExitCode::from(1),
         Err(error) => {
             terminal::complain(&error);
-            ExitCode::from(1)
+            ExitCode::from(terminal::status(&error))
         }
     }
 }

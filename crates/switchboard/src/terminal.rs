@@ -38,7 +38,7 @@ fn words(error: &anyhow::Error) -> String {
 }
 
 /// The text without the numbers that the standard library puts behind the system's words.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -66,6 +66,23 @@ impl std::fmt::Display for OutputError {
 }
 
 impl std::error::Error for OutputError {}
+
+/// The arguments make no sense together, or one of them does not; nothing was begun.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// The exit status that an error ends the program with.
+pub(crate) fn status(error: &anyhow::Error) -> u8 {
+    if error.is::<UsageError>() { 2 } else { 1 }
+}
 
 /// Standard output without a buffer: what is written is out.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::{PAUSE_MAX, PAUSE_MIN};
 
 /// Growing pauses with full jitter: each is any time from zero to its longest.
 #[derive(Debug, Default)]
-pub(super) struct Pauses {
+pub(crate) struct Pauses {
     failures: u32,
     drawn: u64,
     random: RandomState,
@@ -15,7 +15,7 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// The next pause after one more failure.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let longest = longest(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.drawn = self.drawn.wrapping_add(1);
@@ -24,7 +24,7 @@ impl Pauses {
     }
 
     /// What failed has worked.
-    pub(super) const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod connect;
 mod export;
+mod get;
 mod history;
 mod import;
 mod listen;
@@ -33,6 +34,7 @@ use switchboard_wire::RoomName;
   switchboard connect tcp://127.0.0.1:7000            talk to any TCP server
   switchboard tail 127.0.0.1 --json                   follow its room, for a program
   switchboard search kettle                           find what was said
+  switchboard get http://hub.example/cat.png          download a file
 
 'switchboard COMMAND --help' tells more about each."
 )]
@@ -51,6 +53,7 @@ enum Command {
     Tail(tail::Args),
     Time(time::Args),
     Talk(talk::Args),
+    Get(get::Args),
     History(history::Args),
     Search(search::Args),
     Verify(verify::Args),
@@ -71,6 +74,7 @@ impl Cli {
             Command::Tail(args) => args.run(),
             Command::Time(args) => args.run(),
             Command::Talk(args) => args.run(),
+            Command::Get(args) => args.run(),
             Command::History(args) => args.run(),
             Command::Search(args) => args.run(),
             Command::Verify(args) => args.run(),
