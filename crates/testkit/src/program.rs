@@ -219,7 +219,7 @@ impl Finished {
 const MUX_VARIABLE: &str = "SWITCHBOARD_TEST_MUX";
 
 /// The commands of the binary under test that can be told.
-const MUX_COMMANDS: [&str; 6] = ["chat", "connect", "listen", "serve", "tail", "talk"];
+const MUX_COMMANDS: [&str; 7] = ["chat", "connect", "get", "listen", "serve", "tail", "talk"];
 
 /// Has one of our commands wait as the variable says, unless the test has chosen by itself.
 fn choose_mux(command: &mut Command) {

@@ -131,6 +131,7 @@ impl<'a> Fetcher<'a> {
 
     /// What came from a connection that a job has.
     fn take(&mut self, reactor: &mut Reactor, index: usize, mut bytes: &[u8]) {
+        self.reached(reactor, index);
         let folder = self.folder.as_ref();
         let Some(job) = self.jobs.get_mut(index) else {
             return;
@@ -142,7 +143,7 @@ impl<'a> Fetcher<'a> {
             }
         };
         if let Some(fetch) = job.fetch() {
-            (fetch.was_heard, fetch.is_connected) = (true, true);
+            fetch.was_heard = true;
             // What the disk or the audience took is not the server's.
             fetch.heard = Instant::now();
         }
@@ -219,8 +220,12 @@ impl<'a> Fetcher<'a> {
             return;
         };
         let (bytes, total) = (job.bytes(), job.sink.as_ref().and_then(Sink::total));
-        if end.is_some_and(|end| end != bytes) || total.is_some_and(|total| total != bytes) {
+        let is_short = total.is_some_and(|total| total != bytes);
+        if is_short && end == Some(bytes) && bytes > job.asked_bytes() {
             // The server gave less than it was asked for, which is its right: the rest is next.
+            return self.wait(index);
+        }
+        if is_short || end.is_some_and(|end| end != bytes) {
             let (received, announced) = (bytes, total);
             let cut = switchboard_wire::http::HttpError::Cut {
                 received,
@@ -362,6 +367,20 @@ impl<'a> Fetcher<'a> {
         }
     }
 
+    /// A connection stands: from now on another limit holds.
+    fn reached(&mut self, reactor: &mut Reactor, index: usize) {
+        let idle = self.options.idle;
+        let Some(fetch) = self.jobs.get_mut(index).and_then(Job::fetch) else {
+            return;
+        };
+        if core::mem::replace(&mut fetch.is_connected, true) {
+            return;
+        }
+        fetch.heard = Instant::now();
+        reactor.cancel_timer(fetch.timer);
+        fetch.timer = reactor.set_timer(fetch.heard + idle, timer_tag(index, SILENCE_TIMER));
+    }
+
     /// Looks whether a server was silent too long.
     fn look_at_silence(&mut self, reactor: &mut Reactor, index: usize) {
         let limits = (self.options.timeout, self.options.idle);
@@ -430,13 +449,9 @@ impl Handler for Fetcher<'_> {
         self.lose(reactor, index, why);
     }
 
-    fn drained(&mut self, _: &mut Reactor, source: Token) {
-        let job = self.hosts.job(source);
-        let job = job.and_then(|index| self.jobs.get_mut(index));
-        if let Some(fetch) = job.and_then(Job::fetch)
-            && !fetch.is_connected
-        {
-            (fetch.is_connected, fetch.heard) = (true, Instant::now());
+    fn drained(&mut self, reactor: &mut Reactor, source: Token) {
+        if let Some(index) = self.hosts.job(source) {
+            self.reached(reactor, index);
         }
     }
 

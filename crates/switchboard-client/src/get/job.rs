@@ -32,6 +32,7 @@ pub(super) struct Job {
     pub(super) begun: Option<Instant>,
     /// What begins is no redirection, and no try that met a closed connection.
     is_new_try: bool,
+    asked_bytes: u64,
     redirects: u32,
     failures: u32,
     /// The most that there ever was, when failures were counted anew.
@@ -107,6 +108,7 @@ impl Job {
             place: url.clone(),
             origin: url.origin(),
             is_new_try: true,
+            asked_bytes: 0,
             stage: Stage::Waiting,
             sink: None,
             name: download_name(&url, None),
@@ -127,6 +129,11 @@ impl Job {
             Stage::Fetching(fetch) => Some(fetch),
             _ => None,
         }
+    }
+
+    /// How much there was when it was asked for more.
+    pub(super) const fn asked_bytes(&self) -> u64 {
+        self.asked_bytes
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -247,9 +254,11 @@ impl Job {
         if let Err(error) = sink.begin(folder, at, validator, total) {
             return Step::Failed(error);
         }
-        if self.tries == 1 {
+        // What this run has fetched itself was not there before.
+        if self.resumed_bytes == 0 && self.tries == 1 && self.asked_bytes == 0 {
             self.resumed_bytes = at;
         }
+        self.asked_bytes = at;
         self.name = download_name(&self.url, Some(head));
         fetch.body = Body::Content { end };
         Step::More

@@ -145,6 +145,7 @@ impl Args {
         })
         .map_err(explain)?;
         super::tell_fallback(get.fallback());
+        signals::survive_file_size_limit()?;
         let stopper = get.stopper();
         signals::on_stop(move || stopper.stop())?;
         let summary = get.run(&mut screen).map_err(explain)?;

@@ -2,9 +2,9 @@
 
 use crate::support::run;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "serve", "listen", "connect", "chat", "send", "tail", "time", "talk", "history", "search",
-    "verify", "export", "import", "bench",
+    "verify", "export", "import", "bench", "get",
 ];
 
 #[test]

@@ -17,6 +17,8 @@ mod connect;
 mod crowd;
 mod durable;
 mod fallback;
+mod get;
+mod get_faults;
 mod help;
 mod hostile;
 mod limits;
