@@ -469,8 +469,15 @@ impl State {
     fn room(&self, name: &Arc<str>) -> Option<(RoomState, RecentIds)> {
         let life = self.memory.get(name)?.last()?;
         let mut ids = RecentIds::default();
+        // What did not come to the disk is not to be found there when it is broken.
+        let written = match self.writer {
+            Writer::Stopped => self.disk.get(name),
+            _ => self.memory.get(name),
+        };
+        let written = written.and_then(|lives| lives.last());
+        let written = written.filter(|written| written.epoch == life.epoch);
         if self.mutant != Some(Mutant::LostIds) {
-            for entry in &life.entries {
+            for entry in written.into_iter().flat_map(|it| &it.entries) {
                 if let Some(id) = &entry.client_id {
                     ids.add(id, entry.seq);
                 }

@@ -104,6 +104,8 @@ pub(crate) struct Plan {
     pub(crate) standstill: Option<Micros>,
     pub(crate) wall_steps: bool,
     pub(crate) text_bytes: u64,
+    /// Somebody sees all of each room. Where there is a log, its disk tells what happened.
+    pub(crate) has_witnesses: bool,
     /// How often members ask what was said, per thousand things that they do.
     pub(crate) looks: u64,
     pub(crate) disk: DiskPlan,
@@ -190,7 +192,19 @@ impl Plan {
                 keep: *more.pick(&[None, None, None, Some(0), Some(3), Some(30), Some(300)]),
                 keep_ms: *more.pick(&[None, None, None, Some(500), Some(10_000)]),
             },
+            has_witnesses: more.chance(600),
         }
+        .sound()
+    }
+
+    /// Without a log only witnesses know what happened.
+    fn sound(mut self) -> Self {
+        self.has_witnesses |= !self.has_log;
+        if !self.has_witnesses {
+            // Half of these rooms are read by people alone.
+            self.programs /= 2;
+        }
+        self
     }
 }
 

@@ -92,7 +92,8 @@ impl World {
     pub(crate) fn new(seed: u64, mutant: Option<Mutant>, keeps_lines: bool) -> Self {
         let plan = Plan::draw(seed);
         let mut clients: Vec<Client> = Vec::new();
-        for room in &plan.rooms {
+        let witnessed = plan.rooms.iter().filter(|_room| plan.has_witnesses);
+        for room in witnessed {
             clients.push(Client::Program(Program::new(Some(room), true)));
         }
         for number in 0..plan.programs {
