@@ -169,8 +169,8 @@ pub const RETAIN_EVERY: Duration = Duration::from_secs(60 * 60);
 /// keeps up by it, and the first of them does not wait long for the last.
 pub const LOG_BATCH_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long an entry that nobody waits for may lie before it is written, if others were written just
-/// before it: what is said meanwhile shares its commit.
+/// How long an entry that nobody waits for may lie before it is written, if others were written
+/// just before it: what is said meanwhile shares its commit.
 pub const LOG_DELAY: Duration = Duration::from_millis(5);
 
 /// Bytes of entries that lie so at most.

@@ -21,7 +21,8 @@ pub trait Journal {
     fn request(&self, asker: Asker, request: LogRequest);
 
     /// Somebody waits until what was appended is durable. What nobody waits for may lie for up to
-    /// [`LogConfig::delay`](super::LogConfig::delay), so that it is written together with what follows.
+    /// [`LogConfig::delay`](super::LogConfig::delay), so that it is written together with what
+    /// follows.
     fn hurry(&self) {}
 
     /// How much was appended and is not durable yet. Who appends stops reading from senders while

@@ -35,8 +35,8 @@ impl<N: Net> Shard<N> {
     }
 
     /// Passes a message on the short way: it gets its number and goes to those who read lines, with
-    /// nothing that is made for it but what the log keeps. That is possible where nobody reads it in
-    /// another form, and it goes round this shard alone with nothing to be done before it.
+    /// nothing that is made for it but what the log keeps. That is possible where nobody reads it
+    /// in another form, and it goes round this shard alone with nothing to be done before it.
     fn pass_on(&mut self, net: &mut N, id: ConnectionId, now: Instant, bytes: &mut &[u8]) -> bool {
         if !self.post.is_alone() {
             return false;

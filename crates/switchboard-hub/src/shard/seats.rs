@@ -40,8 +40,8 @@ struct Form<F> {
 }
 
 impl<F: Copy> Seat<F> {
-    /// The feed of lines, if that is the only form in which the room is read here, and the number in
-    /// the room of what has the number 0 in it.
+    /// The feed of lines, if that is the only form in which the room is read here, and the number
+    /// in the room of what has the number 0 in it.
     pub(super) fn only_lines(&self) -> Option<(F, u64)> {
         match (&self.lines, &self.frames) {
             (Some(form), None) => Some((form.feed, form.first)),
