@@ -227,7 +227,12 @@ impl Truth {
             let begin = line.find(":t")?;
             serial_of(&line[begin + 1..])
         });
-        let seen: BTreeSet<Serial> = texts.collect();
+        // One that was sent again may be there already, where its number was forgotten.
+        let is_repeated = |serial: &Serial| {
+            let said = self.said.get(serial);
+            said.is_some_and(|said| said.is_repeated)
+        };
+        let seen: BTreeSet<Serial> = texts.filter(|it| !is_repeated(it)).collect();
         let is_seen = |entry: &EntryFrame| match &entry.kind {
             EntryKind::Text(text) => serial_of(text).is_some_and(|it| seen.contains(&it)),
             _ => false,

@@ -8,6 +8,11 @@ use crate::truth::{Look, Looked, Said, Stay, Truth};
 
 /// What it looks for: parts of texts.
 const WORDS: [&str; 6] = ["t1", "T7", "字", "\u{1f600}z", "ß", "of which nobody spoke"];
+/// What nobody is to be told while the disk can be read.
+const PUT_OUT_BY_LOG: [&str; 2] = [
+    "you are put out: its room cannot be read",
+    "you are put out: the log does not have",
+];
 /// What it is answered where there is nothing to be shown.
 const NOTHING: &str = "there is nothing";
 const UNREADABLE: &str = "that cannot be read: ";
@@ -99,6 +104,10 @@ impl Chatter {
         }
         if is_event(notice) {
             return self.see(scene, line);
+        }
+        if PUT_OUT_BY_LOG.iter().any(|why| notice.starts_with(why)) {
+            let link = scene.link;
+            return scene.truth.fail(format!("link {link}: {notice}"));
         }
         if notice.starts_with('#') {
             return self.be_shown(scene, line);
