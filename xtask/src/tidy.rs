@@ -2,6 +2,7 @@
 //! `path: what: why`.
 
 mod arrows;
+mod limits;
 mod scrub;
 
 use anyhow::{Context, Result, bail};
@@ -40,6 +41,7 @@ const UNFINISHED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
 /// Looks at every file below `root`.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut findings = Vec::new();
+    let mut limits = limits::Limits::default();
     for path in files(root)? {
         let bytes = fs::read(&path).with_context(|| format!("{}: not read", path.display()))?;
         let Ok(text) = String::from_utf8(bytes) else {
@@ -51,7 +53,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             .to_string_lossy()
             .into_owned();
         findings.extend(look_at(&shown, &text));
+        limits.see(&shown, &text);
     }
+    findings.extend(limits.findings());
     if findings.is_empty() {
         return Ok(());
     }

@@ -115,3 +115,22 @@ impl<T> Drop for Values<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_mailbox_keeps_room_for_so_many_values() {
+        for (count, keeps) in [
+            (KEPT_VALUES_MAX - 1, true),
+            (KEPT_VALUES_MAX, true),
+            (KEPT_VALUES_MAX + 1, false),
+        ] {
+            let (sender, receiver) = mailbox(Waker::new().unwrap());
+            (0..count).for_each(|value| sender.send(value));
+            assert_eq!(receiver.take().count(), count);
+            assert_eq!(receiver.0.rows().spare.capacity() > 0, keeps, "{count}");
+        }
+    }
+}

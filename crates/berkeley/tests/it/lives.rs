@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use berkeley::{
     AcceptFlags, Errno, Error, Family, Kind, Mode, MsgFlags, Protocol, Shutdown, Socket,
@@ -298,6 +298,9 @@ pub(crate) fn is_child(test: &str, wrapper: &[&str]) -> bool {
     false
 }
 
+/// How long a wait that nothing can wake goes on before it looks.
+const UNWATCHED_WAIT_MS_MAX: u64 = 50;
+
 #[test]
 fn without_descriptors_nothing_is_lost_and_closing_still_works() {
     let name = "lives::without_descriptors_nothing_is_lost_and_closing_still_works";
@@ -330,8 +333,12 @@ fn without_descriptors_nothing_is_lost_and_closing_still_works() {
     limited.set_mode(Mode::Within(PATIENCE)).unwrap();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| limited.recv(&mut [0], MsgFlags::NONE));
+        let begun = Instant::now();
         limited.close().unwrap();
         assert!(waiter.join().unwrap().unwrap_err().is_closed());
+        // It looks by itself: nothing wakes it.
+        let limit = Duration::from_millis(UNWATCHED_WAIT_MS_MAX) + PATIENCE / 2;
+        assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
     });
     client.abort().unwrap();
     assert!(client.send(b"x", MsgFlags::NONE).unwrap_err().is_closed());

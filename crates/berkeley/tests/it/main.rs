@@ -13,6 +13,8 @@
 mod addresses;
 mod ancillary;
 mod batches;
+mod bounds;
+mod bounds_inside;
 mod can_frames;
 mod closing;
 mod completeness;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use berkeley::selector::Backend;
 use berkeley::uring::{Buffers, Key, Outcome, Ring, RingOptions};
@@ -16,6 +16,9 @@ use crate::support::{PATIENCE, drain, receive, tcp_pair, unix_pair};
 use crate::uring::{
     assert_received_error, assert_sent, next, none, now, received, ring, ring_of, whole,
 };
+
+/// How long a ring that is dropped waits for what is under way.
+const DROP_WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// Connected pairs: those that a ring serves, and their peers.
 fn pairs(count: usize) -> (Vec<Socket>, Vec<Socket>) {
@@ -297,12 +300,14 @@ fn a_ring_can_be_dropped_under_way() {
         ring.send(Key(1), big.clone());
         ring.send(Key(9), Bytes::from_static(b"never submitted"));
         assert!(now(&mut ring, &fds).is_empty());
+        let begun = Instant::now();
         if elsewhere {
             thread::spawn(move || drop(ring)).join().unwrap();
         } else {
             drop(ring);
             assert!(big.is_unique());
         }
+        assert!(begun.elapsed() < DROP_WAIT_MAX + PATIENCE);
         drop(fds);
         // From another thread the kernel ends it some time later.
         drain(&peer);

@@ -168,3 +168,34 @@ impl Drop for Farewell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use switchboard_reactor::FeedLimits;
+
+    use super::*;
+
+    #[test]
+    fn rooms_of_a_shard_have_so_much_memory_together() {
+        let keeps = |used| {
+            let mut reactor = reactor(Backend::Epoll).unwrap();
+            limit(&mut reactor, &Limits::default());
+            let add = |reactor: &mut Reactor, bytes_max| {
+                reactor.add_feed(FeedLimits {
+                    bytes_max,
+                    entries_max: 2,
+                })
+            };
+            let first = add(&mut reactor, used);
+            reactor.append(first, &vec![0; used], None);
+            // Both do not fit into the 4 KiB that a room has in any case.
+            let second = add(&mut reactor, FEEDS_BYTES_MAX);
+            for _ in 0..2 {
+                reactor.append(second, &[0; 3_000], None);
+            }
+            reactor.feed_range(second).count()
+        };
+        assert_eq!(keeps(FEEDS_BYTES_MAX / 2), 2);
+        assert_eq!(keeps(FEEDS_BYTES_MAX), 1);
+    }
+}

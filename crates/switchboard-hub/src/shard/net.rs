@@ -284,6 +284,8 @@ mod tests {
             assert!(accepted.get(opt::NoDelay).unwrap());
             assert!(accepted.get(opt::KeepAlive).unwrap());
             assert_eq!(accepted.get(opt::KeepIdle).unwrap(), KEEPALIVE_IDLE);
+            let interval = accepted.get(opt::KeepInterval).unwrap();
+            assert_eq!(interval, KEEPALIVE_INTERVAL);
             assert_eq!(accepted.get(opt::KeepCount).unwrap(), KEEPALIVE_PROBES);
             let linger = breaks_by_reset.then_some(Duration::ZERO);
             assert_eq!(accepted.get(opt::Linger).unwrap(), linger);

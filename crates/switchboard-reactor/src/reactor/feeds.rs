@@ -509,3 +509,35 @@ fn send(socket: &Socket, parts: &[IoSlice<'_>]) -> Result<usize> {
         _ => socket.send_gathered(parts, MsgFlags::NONE),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use berkeley::selector::Backend;
+
+    use super::*;
+    use crate::feed::FEED_BYTES_MIN;
+
+    #[test]
+    fn the_memory_of_a_feed_goes_back_after_its_silence() {
+        let mut reactor = Reactor::new(Backend::Epoll).unwrap();
+        let feed = reactor.add_feed(FeedLimits {
+            bytes_max: 64 * 1024,
+            entries_max: 10,
+        });
+        let memory = |reactor: &Reactor| reactor.feeds.ring(feed).map_or(0, Ring::memory);
+        let begun = Instant::now();
+        reactor.append(feed, &[7; FEED_BYTES_MIN], None);
+        assert_eq!(reactor.timers.next(), None);
+        reactor.append(feed, &[7; FEED_BYTES_MIN], None);
+        assert_eq!(memory(&reactor), 2 * FEED_BYTES_MIN);
+        let due = reactor.timers.next().unwrap();
+        let silence = due.saturating_duration_since(begun);
+        let spread = Duration::from_secs(1);
+        assert!((FEED_SILENCE - spread..FEED_SILENCE + spread).contains(&silence));
+        // It was used since, and is looked at once more.
+        for keeps in [true, false] {
+            reactor.look_at_silence(feed);
+            assert_eq!(memory(&reactor) > FEED_BYTES_MIN, keeps);
+        }
+    }
+}

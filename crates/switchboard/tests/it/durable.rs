@@ -15,16 +15,16 @@ use testkit::{Hub, Member, PATIENCE, Program, Random, wire};
 use crate::support::{amount, bin, ours, run};
 
 /// A program at the parcel door that asks to be answered.
-struct Asker(TcpStream);
+pub(crate) struct Asker(TcpStream);
 
 impl Asker {
     #[track_caller]
-    fn connect(hub: &Hub) -> Self {
+    pub(crate) fn connect(hub: &Hub) -> Self {
         Self(wire::open(hub.parcels()).unwrap())
     }
 
     /// Sends a message with a number of its own.
-    fn say(&mut self, id: &str, text: &str) -> std::io::Result<()> {
+    pub(crate) fn say(&mut self, id: &str, text: &str) -> std::io::Result<()> {
         let header = json!({"msg_type": "msg", "id": id, "sb": {"v": 2, "want": ["ack"]}});
         let header = wire::frame(header.to_string().as_bytes());
         let parcel = [header, wire::frame(text.as_bytes())].concat();
@@ -32,7 +32,7 @@ impl Asker {
     }
 
     /// The next answer; an error when the hub is gone.
-    fn answer(&mut self) -> std::io::Result<Value> {
+    pub(crate) fn answer(&mut self) -> std::io::Result<Value> {
         let mut length = [0; 4];
         self.0.read_exact(&mut length)?;
         let mut frame = vec![0; usize::try_from(i32::from_le_bytes(length)).unwrap()];
@@ -42,7 +42,7 @@ impl Asker {
 
     /// Sends a message, and gives its number.
     #[track_caller]
-    fn keep(&mut self, id: &str, text: &str) -> u64 {
+    pub(crate) fn keep(&mut self, id: &str, text: &str) -> u64 {
         self.say(id, text).unwrap();
         seq(&self.answer().unwrap())
     }
@@ -50,7 +50,7 @@ impl Asker {
 
 /// The number in an acknowledgement of something that is on disk.
 #[track_caller]
-fn seq(answer: &Value) -> u64 {
+pub(crate) fn seq(answer: &Value) -> u64 {
     let ack = &answer["sb"]["ack"];
     assert_eq!(ack["durable"], true, "{answer}");
     ack["seq"].as_u64().unwrap()
@@ -58,14 +58,14 @@ fn seq(answer: &Value) -> u64 {
 
 /// Why a message was refused.
 #[track_caller]
-fn reason(answer: &Value) -> &str {
+pub(crate) fn reason(answer: &Value) -> &str {
     let reason = &answer["sb"]["refused"]["reason"];
     reason.as_str().unwrap_or_else(|| panic!("{answer}"))
 }
 
 /// All that the log of the lobby has.
 #[track_caller]
-fn history(data: &Path) -> Vec<Value> {
+pub(crate) fn history(data: &Path) -> Vec<Value> {
     let data = data.to_str().unwrap();
     let told = run(&["history", "--data", data, "--since", "0", "--json"]).succeeded();
     assert_eq!(told.err, "", "nothing is missing");
@@ -76,7 +76,7 @@ fn history(data: &Path) -> Vec<Value> {
 }
 
 #[track_caller]
-fn assert_dense(entries: &[Value]) {
+pub(crate) fn assert_dense(entries: &[Value]) {
     for (expected, entry) in (1..).zip(entries) {
         assert_eq!(entry["seq"], expected, "no gap, and nothing twice");
     }
@@ -448,7 +448,8 @@ fn a_slow_disk_slows_who_sends_and_nobody_else() {
         member.say("/join kitchen");
         member.notice(&["you are now in kitchen"]);
     }
-    let Some(disk) = Disk::take(&hub, "delay_enter=500000") else {
+    let delay = amount("delay_enter=500000", "delay_enter=2000000");
+    let Some(disk) = Disk::take(&hub, delay) else {
         return;
     };
     let mut flood = wire::open(hub.parcels()).unwrap();

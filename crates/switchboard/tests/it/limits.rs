@@ -1,13 +1,15 @@
 //! Each limit: what happens at it, that it is told in the log, and that nobody else suffers.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use switchboard_hub::limits::{DESCRIPTORS_RESERVED, LOGGED_TEXT_CHARS_MAX};
 use tempfile::TempDir;
-use testkit::{Hub, Member, names, wire};
+use testkit::{Hub, Member, Program, names, wire};
 
 use crate::support::{bin, hub, quiet, run};
 
@@ -294,21 +296,75 @@ fn a_limit_that_is_no_number_is_refused_before_a_door_opens() {
 
 #[test]
 fn the_log_shows_two_hundred_characters_of_a_message() {
+    let max = LOGGED_TEXT_CHARS_MAX;
+    assert_eq!(max, 200);
     let hub = hub(&[]);
     let mut sender = hub.join();
-    for (letter, len) in [("图", 199), ("片", 200), ("早", 201), ("上", 60_000 / 3)] {
+    for (letter, len) in [
+        ("图", max - 1),
+        ("片", max),
+        ("早", max + 1),
+        ("上", 20_000),
+    ] {
         let text = letter.repeat(len);
         sender.say(&text);
         let line = hub.log().wait_line(&[letter]);
-        assert_eq!(line.matches(letter).count(), len.min(200));
-        assert_eq!(line.ends_with(letter), len <= 200, "{line}");
+        assert_eq!(line.matches(letter).count(), len.min(max));
+        assert_eq!(line.ends_with(letter), len <= max, "{line}");
     }
+}
+
+/// Lines of the log that wait to be written.
+const LOG_LINES_MAX: usize = 32_768;
+
+#[test]
+fn a_log_that_nobody_reads_keeps_so_many_lines_and_counts_the_rest() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("log");
+    assert!(Program::run("mkfifo", [&log]).status.success());
+    // It is open for both, so that the hub's side does not wait for a reader.
+    let mut reader = fs::File::options();
+    let reader = reader.read(true).write(true).open(&log).unwrap();
+    let mut command = Command::new("sh");
+    let script = "exec \"$0\" \"$@\" 2> \"$LOG\"";
+    command.args(["-c", script]).arg(bin()).env("LOG", &log);
+    let mut hub = Hub::start_command(&mut command, &folder.path().join("data"), &[]);
+    let mut member = Member::connect(hub.chat());
+    let said = LOG_LINES_MAX + 10_000;
+    member.send("a line\n".repeat(said).as_bytes());
+    member.say("/who");
+    member.notice(&[" here: "]);
+    let text = thread::spawn(move || {
+        let lines = BufReader::new(reader).lines().map(Result::unwrap);
+        let until_end = lines.take_while(|line| !line.ends_with(" stopped"));
+        until_end.collect::<Vec<String>>()
+    });
+    assert!(hub.stop().success());
+    let lines = text.join().unwrap();
+    let kept = lines.iter().filter(|line| line.ends_with("a line")).count();
+    let told = lines
+        .iter()
+        .find(|line| line.contains("the log is not whole"));
+    let lost: usize = told
+        .unwrap()
+        .split(' ')
+        .find_map(|it| it.parse().ok())
+        .unwrap();
+    // Some hundreds more fit into the pipe.
+    assert!(
+        (LOG_LINES_MAX..LOG_LINES_MAX + 5_000).contains(&kept),
+        "{kept}"
+    );
+    assert!(
+        kept + lost >= said && kept + lost < said + 10,
+        "{kept} + {lost}"
+    );
 }
 
 #[test]
 fn some_descriptors_stay_free_of_connections() {
     // A quarter of them where there are so few.
-    for (descriptors, connections) in [(200, 150), (300, 300 - 64)] {
+    for (descriptors, connections) in [(200, 150), (300, 300 - DESCRIPTORS_RESERVED)] {
         let folder = TempDir::new().unwrap();
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");

@@ -11,10 +11,12 @@
 )]
 
 mod bench;
+mod catching_up;
 mod chat;
 mod chat_client;
 mod connect;
 mod crowd;
+mod disk;
 mod durable;
 mod fallback;
 mod get;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use testkit::{Crowd, Hub, Member, Random, names, tree, wire};
 
+use crate::durable::Asker;
 use crate::support::{amount, bin, hub, quiet};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,8 +54,22 @@ fn f1_kill_9_at_any_point_of_an_upload_leaves_whole_files_or_none() {
 
 #[test]
 fn f11_without_descriptors_those_who_wait_are_told_and_nobody_spins() {
-    let hub = hub(&["--connections", "5000"]);
+    without_descriptors("1");
+}
+
+#[test]
+fn f11_without_descriptors_those_who_wait_at_either_shard_are_told() {
+    without_descriptors("2");
+}
+
+fn without_descriptors(shards: &str) {
+    let hub = hub(&["--connections", "5000", "--shards", shards]);
     let mut members: Vec<Member> = (0..4).map(|_| hub.join()).collect();
+    // Conversations that go on, at whichever shard.
+    let mut askers: Vec<Asker> = (0..4).map(|_| Asker::connect(&hub)).collect();
+    for (number, asker) in askers.iter_mut().enumerate() {
+        asker.keep(&format!("before-{number}"), "hello");
+    }
     // The next two numbers are the last.
     hub.limit_descriptors(u64::try_from(hub.descriptors()).unwrap() + 2);
     let crowd: Vec<Member> = (0..amount(100, 1_000))
@@ -79,10 +94,16 @@ fn f11_without_descriptors_those_who_wait_are_told_and_nobody_spins() {
         "{} inside, {told} told",
         inside.len()
     );
-    // The reset may be there before the connection is ready to be read.
-    match wire::open(hub.parcels()) {
-        Ok(mut parcels) => assert_eq!(wire::wait_closed(&mut parcels), b"", "no answer"),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    let crowd: Vec<_> = (0..20).map(|_| wire::open(hub.parcels())).collect();
+    for parcels in crowd {
+        // The reset may be there before the connection is ready to be read.
+        match parcels {
+            Ok(mut parcels) => assert_eq!(wire::wait_closed(&mut parcels), b"", "no answer"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+    for (number, asker) in askers.iter_mut().enumerate() {
+        asker.keep(&format!("behind-{number}"), "still here?");
     }
     members[0].say("still here?");
     while members[1].text() != format!("{}:still here?", members[0].address()) {}

@@ -257,6 +257,17 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
     for shards in ["1", "2"] {
         let hub = hub(&["--quiet", "--shards", shards]);
         talk_in_rooms(&hub, rooms, members, LINES);
+        let mut times: Vec<Duration> = hub
+            .cpu_time_of_threads()
+            .into_iter()
+            .filter(|(name, _)| name == "switchboard" || name.starts_with("shard-"))
+            .map(|(_, time)| time)
+            .collect();
+        times.sort_unstable();
+        eprintln!("L4: {shards} shards have used {times:?}");
+        // Few connections are not dealt out so evenly.
+        let (least, most) = (times[0], times[times.len() - 1]);
+        assert!(!is_whole() || most.as_secs_f64() < 1.3 * least.as_secs_f64());
     }
 }
 

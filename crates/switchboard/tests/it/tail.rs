@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use serde_json::Value;
+use switchboard_client::tail::{LASTING, PAUSE_MIN, STOP_LIMIT};
 use tempfile::TempDir;
-use testkit::{Hub, Member, Program};
+use testkit::{Hub, Member, PATIENCE, Program, wire};
 
 use crate::support::{bin, has_ipv6, hub, nobody, ours, run};
 
@@ -57,7 +59,7 @@ fn wait_back(tail: &Program, times: usize) {
             .count()
     };
     let look = |bytes: &[u8]| (count(bytes) >= times).then_some(());
-    tail.err.wait_until("it is back", testkit::PATIENCE, look);
+    tail.err.wait_until("it is back", PATIENCE, look);
 }
 
 #[test]
@@ -194,6 +196,36 @@ fn a_connection_that_breaks_is_made_again_and_each_entry_comes_once() {
 }
 
 #[test]
+fn a_connection_that_has_lasted_begins_the_pauses_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let _tail = ours(&["tail", &place]);
+    // Lets it in, and closes the connection after a time.
+    let serve = |time: std::time::Duration| {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        let begun = Instant::now();
+        let at = br#"{"sb":{"at":{"room":"lobby","epoch":1,"seq":0}}}"#;
+        stream.write_all(&wire::frame(at)).unwrap();
+        while let Some(left) = time.checked_sub(begun.elapsed()).filter(|it| !it.is_zero()) {
+            stream.set_read_timeout(Some(left)).unwrap();
+            if let Ok(0) = stream.read(&mut [0; 1_000]) {
+                panic!("it went after {:?}", begun.elapsed());
+            }
+        }
+    };
+    for _ in 0..5 {
+        serve(PAUSE_MIN / 10);
+    }
+    serve(LASTING * 11 / 10);
+    let closed = Instant::now();
+    let (_stream, _) = listener.accept().unwrap();
+    // Without that it would be up to thirty times as much.
+    let pause = closed.elapsed();
+    assert!(pause < PAUSE_MIN + PATIENCE / 20, "{pause:?}");
+}
+
+#[test]
 fn it_begins_behind_the_entry_that_is_named() {
     let hub = hub(&["--keep-room", "lobby"]);
     let mut alice = alice(&hub);
@@ -308,8 +340,14 @@ fn ctrl_c_ends_it_quietly_and_the_program_that_runs_too() {
         let script = script.replace("cat", &format!("cat {}", path.display()));
         let mut busy = ours(&["tail", &place, "--exec", &script]);
         busy.out.wait_for("here\n");
+        let asked = Instant::now();
         busy.interrupt();
         let finished = busy.finish().succeeded();
+        let is_killed = script.contains("trap");
+        assert!(
+            !is_killed || asked.elapsed() >= STOP_LIMIT,
+            "it has its time"
+        );
         assert_eq!(
             finished.err, "",
             "its streams are closed: nothing is left of it"

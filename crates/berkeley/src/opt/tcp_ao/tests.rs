@@ -153,3 +153,12 @@ proptest! {
         prop_assert!(state.is_none() || bytes.len() >= GET_BYTES);
     }
 }
+
+#[test]
+fn as_many_keys_are_read_as_there_are_pairs_of_numbers_for_one_peer() {
+    let numbers = u32::from(u8::MAX) + 1;
+    assert_eq!(KEYS_MAX, numbers * numbers);
+    for room in [0, 1, 17] {
+        assert_eq!(AoKeyState::question(room).len(), room as usize);
+    }
+}

@@ -14,8 +14,8 @@ const KILL_DATA: &str = "SWITCHBOARD_TEST_LOG_KILL_DATA";
 /// Tells the child of the tests of the disk where to write.
 const DISK_DATA: &str = "SWITCHBOARD_TEST_LOG_DISK_DATA";
 
-/// Kills in one run of the tests; `cargo xtask stress` has more.
-const POINTS: u64 = 20;
+/// Kills in one run of the tests, and in one of `cargo xtask stress`.
+const POINTS: [u64; 2] = [20, 200];
 
 /// Not a test but the other process of the next one.
 #[test]
@@ -43,8 +43,8 @@ fn kill_9_child() {
 /// F2: what was acknowledged is there once, and what was not is there or not, never mangled.
 #[test]
 fn kill_9_keeps_what_was_acknowledged() {
-    let points = std::env::var("SWITCHBOARD_TEST_KILLS").ok();
-    let points = points.map_or(POINTS, |points| points.parse().unwrap());
+    let is_whole = std::env::var("SWITCHBOARD_TEST_AMOUNT").is_ok_and(|amount| amount == "whole");
+    let points = POINTS[usize::from(is_whole)];
     let data = temp();
     let mut before = 0;
     for point in 0..points {

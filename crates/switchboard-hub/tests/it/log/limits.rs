@@ -99,6 +99,19 @@ fn so_many_reads_wait_and_one_more_is_refused() {
 }
 
 #[test]
+fn a_log_waits_for_locks_and_tries_again_as_the_table_says() {
+    let config = LogConfig::new(Path::new("data"));
+    assert_eq!(
+        (config.lock_wait, LOG_LOCK_WAIT),
+        (Duration::from_secs(5), config.lock_wait)
+    );
+    assert_eq!(
+        (config.retry, LOG_RETRY),
+        (Duration::from_secs(1), config.retry)
+    );
+}
+
+#[test]
 fn a_commit_takes_no_more_when_it_has_its_bytes() {
     let fits = |len: usize| {
         let entry = said("a", 2, &"x".repeat(len));
