@@ -27,8 +27,7 @@ impl Validator {
         }
         let modified = head.field("last-modified")?;
         let (served, changed) = (date(head.field("date")?)?, date(modified)?);
-        let age = served.duration_since(changed).ok()?;
-        (age >= Duration::from_secs(1)).then(|| Self::Modified(modified.to_owned()))
+        (served > changed).then(|| Self::Modified(modified.to_owned()))
     }
 
     /// A strong entity tag; `None` for a weak one and for what is none.
@@ -114,7 +113,7 @@ pub fn retry_after(head: &ResponseHead) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let (until, now) = (date(told)?, date(head.field("date")?)?);
-    Some(until.duration_since(now).unwrap_or_default())
+    Some(Duration::from_secs(until.saturating_sub(now)))
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -122,6 +121,9 @@ fn number(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-fn date(text: &str) -> Option<std::time::SystemTime> {
-    httpdate::parse_http_date(text).ok()
+/// A moment in seconds since 1970.
+fn date(text: &str) -> Option<u64> {
+    let moment = httpdate::parse_http_date(text).ok()?;
+    let since = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
 }

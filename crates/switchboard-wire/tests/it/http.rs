@@ -300,7 +300,8 @@ proptest! {
         let whole = read([&bytes[..]]);
         prop_assert_eq!(&whole, &read(cut(&bytes, &cuts)));
         let until_close = whole.end == Some(false);
-        let expected = if until_close { &bytes[bytes.len() - body.len() - behind..] } else { &body };
+        let to_the_end = &bytes[bytes.len() - body.len() - behind..];
+        let expected = if until_close { to_the_end } else { &body };
         prop_assert_eq!(&whole.body[..], expected);
         prop_assert_eq!(whole.left.len(), if until_close { 0 } else { behind });
     }

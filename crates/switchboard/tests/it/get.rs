@@ -6,6 +6,9 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
+use switchboard_client::get::{
+    CONTENT_BYTES_MAX, JOBS, JOBS_MAX, JOBS_PER_HOST, REDIRECTS, RETRIES,
+};
 use tempfile::TempDir;
 use testkit::{Finished, PATIENCE, Program, names};
 
@@ -106,10 +109,15 @@ s.serve_forever()";
 fn connections_are_used_again_and_each_host_has_its_share() {
     let (server, base) = server();
     let folder = TempDir::new().unwrap();
-    for (names, jobs, connections) in [("one", "1", 1), ("three", "12", 3)] {
+    let most = JOBS_PER_HOST.to_string();
+    for (names, jobs, per_host, connections) in [
+        ("one", "1", "3", 1),
+        ("three", "12", "3", 3),
+        ("most", "12", &*most, JOBS_PER_HOST),
+    ] {
         let urls: Vec<_> = (0..12).map(|n| format!("{base}/5/{names}-{n}")).collect();
         let urls: Vec<_> = urls.iter().map(String::as_str).collect();
-        let own = ["--jobs", jobs, "--per-host", "3"];
+        let own = ["--jobs", jobs, "--per-host", per_host];
         get(folder.path(), &[&own, &urls[..]].concat()).succeeded();
         let asked = server.out.wait_until("all requests", PATIENCE, |bytes| {
             let text = String::from_utf8_lossy(bytes);
@@ -249,6 +257,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
     let folder = TempDir::new().unwrap();
     let good = format!("{base}/5/a");
     let long = format!("http://a/{}", "x".repeat(8000));
+    let too_many = (JOBS_MAX + 1).to_string();
     for (arguments, words) in [
         (&["https://hub.example/a"][..], "https is not spoken yet"),
         (&[&good, "https://hub.example/a"], "https is not spoken yet"),
@@ -261,7 +270,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
             "--output is for one address",
         ),
         (&[&good, "--jobs", "0"], "from 1 to 256"),
-        (&[&good, "--jobs", "257"], "from 1 to 256"),
+        (&[&good, "--jobs", &too_many], "from 1 to 256"),
         (&[&good, "--checksum", "md5:0"], "sha256 and blake3"),
         (&[], "URL"),
     ] {
@@ -285,5 +294,23 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
         &[&format!("http://{nobody}/a"), "--retries", "0"],
     );
     told.failed_with(&[&nobody.to_string(), "refused"]);
-    get(folder.path(), &["--jobs", "256", &good]).succeeded();
+    get(folder.path(), &["--jobs", &JOBS_MAX.to_string(), &good]).succeeded();
+}
+
+#[test]
+fn the_help_tells_what_holds_when_nothing_is_said() {
+    let told = run(&["get", "--help"]);
+    let help = String::from_utf8_lossy(&told.out);
+    for (flag, value) in [
+        ("--jobs", JOBS as u64),
+        ("--per-host", JOBS_PER_HOST as u64),
+        ("--retries", RETRIES.into()),
+        ("--redirects", REDIRECTS.into()),
+        ("--max-bytes", CONTENT_BYTES_MAX),
+    ] {
+        let (_, text) = help.split_once(&format!("{flag} <")).unwrap();
+        let (_, text) = text.split_once("[default: ").unwrap();
+        let (default, _) = text.split_once(']').unwrap();
+        assert_eq!(default, value.to_string(), "{flag}");
+    }
 }

@@ -1,9 +1,13 @@
 //! `switchboard get` with servers, networks and users that break off, lie or say nothing.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 
+use switchboard_client::get::{PROGRESS_BYTES_MIN, REDIRECTS, RETRY_AFTER_MAX, SKIPPED_BYTES_MAX};
 use tempfile::TempDir;
-use testkit::names;
+use testkit::{PATIENCE, names};
 
 use crate::get::{content, get, json, server, wait_part};
 use crate::support::{ours, run};
@@ -150,8 +154,9 @@ fn retries_redirections_pauses_and_sizes_have_their_limits() {
     get(hop(2).trim_start_matches('/'), &["--redirects", "2"]).succeeded();
     get(hop(3).trim_start_matches('/'), &["--redirects", "2"])
         .failed_with(&["more than 2 redirections"]);
-    get("loop", &[]).failed_with(&["more than 10 redirections"]);
-    get("wait/601", &[]).failed_with(&["503", "wait 601 s"]);
+    get("loop", &[]).failed_with(&[&format!("more than {REDIRECTS} redirections")]);
+    let wait = RETRY_AFTER_MAX.as_secs() + 1;
+    get(&format!("wait/{wait}"), &[]).failed_with(&["503", &format!("wait {wait} s")]);
     for kind in ["", "chunked/", "plain/"] {
         get(&format!("{kind}9/e"), &["--max-bytes", "10"]).succeeded();
         get(&format!("{kind}10/e"), &["--max-bytes", "10"]).succeeded();
@@ -184,4 +189,64 @@ fn a_disk_that_refuses_is_told() {
     told.failed_with(&[file.to_str().unwrap()]);
     let told = run(&["get", &url, "-o", folder.path().to_str().unwrap()]);
     told.failed_with(&["cannot write"]);
+}
+
+#[test]
+fn a_try_that_brought_enough_is_not_counted() {
+    let (_server, base) = server();
+    let folder = TempDir::new().unwrap();
+    let half = PROGRESS_BYTES_MIN / 2;
+    for (piece, is_enough) in [(half - 1, false), (half, true), (half + 1, true)] {
+        let url = format!("{base}/cut/{piece}/{}/{piece}", 5 * half);
+        let told = get(folder.path(), &[&url, "--retries", "1"]);
+        assert_eq!(told.status.success(), is_enough, "{piece}: {}", told.err);
+    }
+}
+
+#[test]
+fn a_long_answer_that_is_no_content_is_not_read_to_its_end() {
+    for (bytes, is_read) in [
+        (SKIPPED_BYTES_MAX - 1, true),
+        (SKIPPED_BYTES_MAX, true),
+        (SKIPPED_BYTES_MAX + 1, false),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/a", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            assert!(has_asked(&mut first));
+            let length = usize::try_from(bytes).unwrap();
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: {length}");
+            let body = " ".repeat(length);
+            // Who is not interested may have gone before all of it was sent.
+            write!(first, "{head}\r\n\r\n{body}").ok();
+            let is_read = has_asked(&mut first);
+            let mut last = if is_read {
+                first
+            } else {
+                listener.accept().unwrap().0
+            };
+            assert!(is_read || has_asked(&mut last));
+            last.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .unwrap();
+            is_read
+        });
+        get(folder.path(), &[&url]).succeeded();
+        assert_eq!(server.join().unwrap(), is_read, "{bytes}");
+    }
+}
+
+/// Whether a request came, rather than the end.
+fn has_asked(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return false,
+        }
+    }
+    true
 }

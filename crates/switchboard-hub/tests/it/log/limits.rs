@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use switchboard_hub::limits::{
     LOG_BACKLOG_BYTES_MAX, LOG_BATCH_BYTES_MAX, LOG_DELAY, LOG_DELAY_BYTES_MAX, LOG_ENTRY_BYTES,
-    LOG_READS_MAX,
+    LOG_LOCK_WAIT, LOG_READS_MAX, LOG_RETRY,
 };
 use switchboard_hub::log::Search;
 
