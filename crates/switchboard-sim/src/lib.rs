@@ -49,7 +49,7 @@ use world::World;
 /// Seeds that once showed a defect, each with what it was.
 pub const REGRESSIONS: &[(u64, &str)] = &[
     (
-        79,
+        514,
         "a room of another shard had two members of one name for a moment",
     ),
     (
