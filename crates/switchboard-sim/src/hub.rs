@@ -150,11 +150,15 @@ impl Hub {
         self.units.iter().flat_map(called)
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        self.units.iter().map(|unit| unit.net.connections()).sum()
+    }
+
     /// What is still there when everybody has left.
     pub(crate) fn leftovers(&self) -> Option<String> {
         let names = self.shared.names_taken();
         let rooms: usize = self.units.iter().map(|unit| unit.shard.rooms().len()).sum();
-        let connections: usize = self.units.iter().map(|unit| unit.net.connections()).sum();
+        let connections = self.connections();
         let feeds: usize = self.units.iter().map(|unit| unit.net.feeds()).sum();
         let is_empty = names == 0 && connections == 0 && rooms == 1 && feeds == 0;
         (!is_empty).then(|| {

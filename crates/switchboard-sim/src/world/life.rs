@@ -1,6 +1,6 @@
 //! How a world goes: its phases, and what happens to the hub as a whole.
 
-use switchboard_hub::limits::LOG_BACKLOG_ENTRIES_MAX;
+use switchboard_hub::limits::{CHAT_READ_BYTES_MAX, LOG_BACKLOG_ENTRIES_MAX};
 use switchboard_hub::log::LogReply;
 
 use super::{Event, HEALING, LEAVING, World};
@@ -13,8 +13,13 @@ use crate::{Failure, Outcome};
 /// Entries that may wait for the log beyond its bounds: what was read before anybody knew, and
 /// those who come and go.
 const BACKLOG_OVER_MAX: usize = 1_000;
-/// The same for each connection, which comes, goes, and says a little before it is slowed.
+/// The same for each connection that ever was: it comes and goes.
 const BACKLOG_OVER_EACH: usize = 10;
+/// How often a connection may be read before it is slowed: once before the log knows of what came
+/// in the same turn, and once more.
+const READS_OVER: usize = 2;
+/// Hardly a text is shorter.
+const TEXT_BYTES_MIN: usize = 8;
 
 /// What the hub promises for its end, and a little for the last turn.
 const STOP_LIMIT: Micros = 6 * SECOND;
@@ -264,6 +269,7 @@ impl World {
     pub(super) fn journal_turn(&mut self, run: u64) {
         let now = self.now;
         let hub = self.hub.as_ref().filter(|hub| hub.run == run);
+        let connections = hub.map_or(0, Hub::connections);
         let Some(journal) = hub.and_then(|hub| hub.journal.clone()) else {
             return;
         };
@@ -287,7 +293,10 @@ impl World {
             self.truth.fail(what);
         }
         self.truth.read_disk(journal.take_removed().iter());
-        let over = BACKLOG_OVER_MAX + self.links.len() * BACKLOG_OVER_EACH;
+        let read = usize::try_from(self.plan.read_cut.min(CHAT_READ_BYTES_MAX.into()));
+        let over = BACKLOG_OVER_MAX
+            + self.links.len() * BACKLOG_OVER_EACH
+            + connections * READS_OVER * read.unwrap_or(0) / TEXT_BYTES_MIN;
         let most = 2 * LOG_BACKLOG_ENTRIES_MAX / self.plan.disk.weight + over;
         let entries = journal.backlog_entries();
         if entries > most {
