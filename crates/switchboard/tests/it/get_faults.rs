@@ -195,9 +195,9 @@ fn a_disk_that_refuses_is_told() {
 fn a_try_that_brought_enough_is_not_counted() {
     let (_server, base) = server();
     let folder = TempDir::new().unwrap();
-    let half = PROGRESS_BYTES_MIN / 2;
-    for (piece, is_enough) in [(half - 1, false), (half, true), (half + 1, true)] {
-        let url = format!("{base}/cut/{piece}/{}/{piece}", 5 * half);
+    let enough = PROGRESS_BYTES_MIN;
+    for (piece, is_enough) in [(enough - 1, false), (enough, true), (enough + 1, true)] {
+        let url = format!("{base}/cut/{piece}/{}/{piece}", enough * 7 / 2);
         let told = get(folder.path(), &[&url, "--retries", "1"]);
         assert_eq!(told.status.success(), is_enough, "{piece}: {}", told.err);
     }
