@@ -44,7 +44,7 @@ const _: () = assert!(IDLE.as_secs() == 30);
   switchboard get hub.example/a.iso --checksum sha256:…  only if it is that
   switchboard get --json $(cat urls.txt) | jq -r 'select(.error) | .url'")]
 pub(crate) struct Args {
-    /// The addresses: http://HOST[:PORT]/PATH; http:// may be left out
+    /// The addresses, such as http://HOST:PORT/PATH; http:// and the port may be left out
     #[arg(value_name = "URL", required = true)]
     urls: Vec<String>,
 
