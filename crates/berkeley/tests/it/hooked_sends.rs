@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use berkeley::{Deadline, Error, Kind, Level, Mode, MsgFlags, Socket, ZeroCopySender, opt};
+use berkeley::{Deadline, Error, Kind, Level, Mode, MsgFlags, Socket, ZeroCopySender};
 
 use crate::ancillary::switch;
 use crate::hooks::{LIMIT, MODES, Watcher, assert_interrupted, refuse_restart, stormed};
 use crate::support::{
-    PATIENCE, assert_takes, assert_timed_out, drain, is_nonblocking, receive, tcp_pair, udp,
-    unix_pair,
+    PATIENCE, assert_takes, assert_timed_out, drain, is_nonblocking, narrow_tcp_pair, receive,
+    tcp_pair, udp, unix_pair,
 };
 
 const NONE: MsgFlags = MsgFlags::NONE;
@@ -148,9 +148,7 @@ fn buffers_that_are_not_copied_go_through_the_hook() {
 #[test]
 fn a_deadline_bounds_sending_a_buffer_and_waiting_for_it() {
     for mode in ALL_MODES {
-        let (a, b) = tcp_pair();
-        a.set(opt::SendBuffer, 1 << 16).unwrap();
-        b.set(opt::RecvBuffer, 1 << 16).unwrap();
+        let (a, b) = narrow_tcp_pair();
         a.set_mode(mode).unwrap();
         let mut sender = ZeroCopySender::new(a).unwrap();
         let soon = || Deadline::within(LIMIT);
@@ -172,14 +170,14 @@ fn a_deadline_bounds_sending_a_buffer_and_waiting_for_it() {
 #[test]
 fn a_hook_can_end_the_sending_of_a_buffer_and_the_wait_for_it_at_a_signal() {
     for mode in MODES {
-        let (a, b) = tcp_pair();
+        let (a, b) = narrow_tcp_pair();
         a.set_mode(mode).unwrap();
         refuse_restart(&a);
         let mut sender = ZeroCopySender::new(a).unwrap();
         match stormed(|| {
             sender
                 .with_hook(&Watcher::new(2))
-                .send_all(vec![7; 32 << 20])
+                .send_all(vec![7; 1 << 20])
         }) {
             Err(Error::Partial { sent, cause }) if sent > 0 => {
                 assert_interrupted(Err::<(), _>(*cause));

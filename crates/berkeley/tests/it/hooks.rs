@@ -13,8 +13,8 @@ use berkeley::{
 };
 
 use crate::support::{
-    PATIENCE, Storm, assert_takes, assert_timed_out, is_nonblocking, listener, receive, tcp,
-    tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
+    PATIENCE, Storm, assert_takes, assert_timed_out, is_nonblocking, listener, narrow_tcp_pair,
+    receive, tcp, tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
 };
 
 pub(crate) const LIMIT: Duration = Duration::from_millis(50);
@@ -254,9 +254,7 @@ fn a_hook_can_end_every_call_that_waits_for_data_at_a_signal() {
     // signal comes.
     let big = vec![0; 1 << 20];
     for mode in MODES {
-        let (a, b) = tcp_pair();
-        a.set(opt::SendBuffer, 1 << 16).unwrap();
-        b.set(opt::RecvBuffer, 1 << 16).unwrap();
+        let (a, b) = narrow_tcp_pair();
         a.set_mode(mode).unwrap();
         refuse_restart(&a);
         let hooked = || Watcher::new(2);

@@ -9,7 +9,8 @@ use berkeley::{Deadline, Error, Kind, Level, Mode, MsgFlags, Result, Socket, opt
 
 use crate::support::{
     Finally, PATIENCE, Storm, assert_takes, assert_timed_out, drain, is_nonblocking, listener,
-    receive, send_until_timed_out, tcp, tcp_pair, thread_id, udp, unix, unix_listener, unix_pair,
+    narrow_tcp_pair, receive, send_until_timed_out, tcp, tcp_pair, thread_id, udp, unix,
+    unix_listener, unix_pair,
 };
 
 const LIMIT: Duration = Duration::from_millis(50);
@@ -227,10 +228,10 @@ fn a_blocking_accept_goes_on_after_signals() {
 
 #[test]
 fn a_blocking_send_goes_on_after_signals() {
-    let (a, b) = tcp_pair();
+    let (a, b) = narrow_tcp_pair();
     a.set_mode(Mode::Block).unwrap();
     refuse_restart(&a, libc::SO_SNDTIMEO);
-    let data = vec![7; 16 << 20];
+    let data = vec![7; 1 << 20];
     thread::scope(|scope| {
         let (go, gone) = mpsc::channel::<()>();
         let reader = scope.spawn(move || {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use berkeley::selector::{Backend, Interest, Key, Trigger};
-use berkeley::{Addr, Family, Kind, MsgFlags, Protocol, Result, Socket, UnixAddr};
+use berkeley::{Addr, Family, Kind, MsgFlags, Protocol, Result, Socket, UnixAddr, opt};
 
 /// Longer than anything takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +70,16 @@ pub(crate) fn tcp_pair() -> (Socket, Socket) {
     client.connect(&addr).unwrap();
     let (peer, _) = server.accept().unwrap();
     patient(client, peer)
+}
+
+/// Both ends of a TCP connection that is full after some hundred KiB. What is sent for a signal to
+/// interrupt must not be much longer: memcheck looks through all of it before each call, and where
+/// that takes longer than the pause between two signals, the call never begins.
+pub(crate) fn narrow_tcp_pair() -> (Socket, Socket) {
+    let (a, b) = tcp_pair();
+    a.set(opt::SendBuffer, 1 << 16).unwrap();
+    b.set(opt::RecvBuffer, 1 << 16).unwrap();
+    (a, b)
 }
 
 /// Two connected Unix sockets. Neither waits for ever.
