@@ -292,7 +292,8 @@ impl Truth {
     }
 }
 
-/// What a follower has to see of what the log has.
+/// What a follower has to see of what the log has: told here once more, since the hub is not asked
+/// whether it is right.
 fn frame_of(entry: &LogEntry) -> EntryFrame {
     let text = || entry.text.clone();
     let some_text = || Some(text()).filter(|text| !text.is_empty());

@@ -64,6 +64,16 @@ impl Desk {
         std::mem::take(&mut *self.paper.requests.lock().unwrap())
     }
 
+    /// The page that was asked for last, since the last time.
+    fn asked_for_page(&mut self) -> Option<u64> {
+        let asked = self.asked().into_iter();
+        let page = |request| match request {
+            LogRequest::Page { id, .. } => Some(id),
+            _ => None,
+        };
+        asked.filter_map(page).last()
+    }
+
     /// Answers what was asked about a room.
     fn load(&mut self, known: Option<(RoomState, RecentIds)>) {
         let asked = self.asked();
@@ -460,15 +470,7 @@ fn a_reader_that_has_all_there_is_on_disk_is_looked_after_now_and_then() {
     desk.load(Some((state(6), RecentIds::default())));
     let follower = desk.world.connect(PARCELS);
     desk.world.send(follower, &follow(Some(1)));
-    let asked_for_page = |desk: &mut Desk| {
-        let asked = desk.asked().into_iter();
-        let page = |request| match request {
-            LogRequest::Page { id, .. } => Some(id),
-            _ => None,
-        };
-        asked.filter_map(page).last()
-    };
-    let id = asked_for_page(&mut desk).unwrap();
+    let id = desk.asked_for_page().unwrap();
     // The room has an entry 6, and the disk has not.
     let page = Page {
         epoch: 77,
@@ -478,9 +480,9 @@ fn a_reader_that_has_all_there_is_on_disk_is_looked_after_now_and_then() {
     };
     desk.world.log_says(LogReply::Page { id, page });
     desk.world.wait(CATCH_UP_LOOK - TICK);
-    assert_eq!(asked_for_page(&mut desk), None);
+    assert_eq!(desk.asked_for_page(), None);
     desk.world.wait(TICK);
-    assert!(asked_for_page(&mut desk).is_some());
+    assert!(desk.asked_for_page().is_some());
 }
 
 #[test]
@@ -494,22 +496,14 @@ fn who_is_behind_in_a_room_of_which_nothing_is_on_disk_yet_waits_for_that() {
         desk.world.send(other, line.as_bytes());
     }
     while !desk.world.takes(slow).is_empty() {}
-    let asked_for_page = |desk: &mut Desk| {
-        let asked = desk.asked().into_iter();
-        let page = |request| match request {
-            LogRequest::Page { id, .. } => Some(id),
-            _ => None,
-        };
-        asked.filter_map(page).last()
-    };
-    let id = asked_for_page(&mut desk).unwrap();
+    let id = desk.asked_for_page().unwrap();
     let room = "lobby".into();
     let error = LogError::NoRoom { room };
     desk.world.log_says(LogReply::ReadFailed { id, error });
     assert_eq!(desk.world.stage(slow), Stage::Open);
-    assert_eq!(asked_for_page(&mut desk), None);
+    assert_eq!(desk.asked_for_page(), None);
     desk.world.wait(CATCH_UP_LOOK);
-    assert!(asked_for_page(&mut desk).is_some());
+    assert!(desk.asked_for_page().is_some());
 }
 
 #[test]
