@@ -12,6 +12,7 @@
 //!   there under its number;
 //! - what was said once is there once, where it was said, in the order in which its author said it;
 //! - nobody receives what it may not, and who stayed has everything;
+//! - who asks what was said is shown that, and what is on the disk of the log is all that happened;
 //! - what waits for anybody is bounded, nothing of anybody who left stays behind, and the hub ends
 //!   in time.
 //!
@@ -31,6 +32,7 @@ mod feeds;
 mod hub;
 mod journal;
 mod link;
+mod looks;
 mod net;
 mod plan;
 mod queue;
@@ -55,6 +57,11 @@ pub const REGRESSIONS: &[(u64, &str)] = &[
     (
         1_026,
         "who had been renamed while it was fed from the log was shown what it had done itself",
+    ),
+    (1_397, "the same of what was said where only people read"),
+    (
+        1_668,
+        "the same where the disk was faster than another shard",
     ),
     (
         21_688,
