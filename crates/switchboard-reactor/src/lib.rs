@@ -35,7 +35,8 @@ pub use feed::{
 pub use handler::{Closed, Handler, SendError};
 pub use mailbox::{Receiver, Sender, Values};
 pub use reactor::{
-    ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, READ_BYTES_MAX, Reactor, WRITE_BYTES_PER_TURN_MAX,
+    ACCEPT_REST_MS_MAX, ACCEPT_REST_MS_MIN, ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX,
+    READ_BYTES_MAX, Reactor, WRITE_BYTES_PER_TURN_MAX,
 };
 pub use slots::Token;
 pub use timers::TimerId;

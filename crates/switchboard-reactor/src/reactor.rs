@@ -45,10 +45,13 @@ pub const WRITE_BYTES_PER_TURN_MAX: usize = 512 * 1024;
 /// They hold more than any receive buffer, and they bound what a peer can add meanwhile.
 const LAST_READS_MAX: usize = 64;
 
-/// How long a listener rests that cannot accept: at first, and at most. Without the rest the
+/// How long a listener rests in milliseconds that cannot accept, at first. Without the rest the
 /// waiting connection would make the loop spin.
-const REST_MS_MIN: u32 = 10;
-const REST_MS_MAX: u32 = 1000;
+pub const ACCEPT_REST_MS_MIN: u32 = 10;
+
+/// How long it rests at most, when it could not again and again: who comes when there are
+/// descriptors again is accepted within a second, with half of it to spare.
+pub const ACCEPT_REST_MS_MAX: u32 = 500;
 
 /// One thread's sockets. See the crate's documentation.
 #[derive(Debug)]
@@ -172,7 +175,7 @@ impl Reactor {
         self.add(SourceKind::Listener {
             socket,
             resting: false,
-            rest_ms: REST_MS_MIN,
+            rest_ms: ACCEPT_REST_MS_MIN,
             told: false,
         })
     }

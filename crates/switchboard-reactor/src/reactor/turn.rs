@@ -10,7 +10,8 @@ use berkeley::{Addr, Errno, Error, MsgFlags, Result, Socket};
 use super::driver::Driver;
 use super::spare;
 use super::{
-    ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX, LAST_READS_MAX, REST_MS_MAX, REST_MS_MIN, Reactor,
+    ACCEPT_REST_MS_MAX, ACCEPT_REST_MS_MIN, ACCEPTS_PER_TURN_MAX, DATAGRAMS_PER_TURN_MAX,
+    LAST_READS_MAX, Reactor,
 };
 use crate::handler::{Closed, Handler};
 use crate::slots::{Due, Source, SourceKind, Stage, Token};
@@ -174,7 +175,7 @@ impl Reactor {
             }
             match spare::accept(socket) {
                 Ok((socket, peer)) => {
-                    *rest_ms = REST_MS_MIN;
+                    *rest_ms = ACCEPT_REST_MS_MIN;
                     handler.accepted(self, token, socket, peer.map(Addr::canonical));
                 }
                 Err(error) if error.is_would_block() => {
@@ -205,7 +206,7 @@ impl Reactor {
             return;
         };
         let end = Instant::now() + Duration::from_millis((*rest_ms).into());
-        *rest_ms = (*rest_ms * 2).min(REST_MS_MAX);
+        *rest_ms = (*rest_ms * 2).min(ACCEPT_REST_MS_MAX);
         *resting = true;
         let is_news = !core::mem::replace(told, true);
         self.timers.set(end, Due::Accept(token));

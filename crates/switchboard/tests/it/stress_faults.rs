@@ -16,6 +16,10 @@ use crate::durable::Asker;
 use crate::support::{amount, bin, hub, quiet};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// So long after there are descriptors again, whoever comes is served.
+const RECOVERED_IN: Duration = Duration::from_secs(1);
+/// What a busy machine may add to what is measured.
+const OF_THE_MACHINE: Duration = Duration::from_millis(500);
 
 #[test]
 fn f1_kill_9_at_any_point_of_an_upload_leaves_whole_files_or_none() {
@@ -114,12 +118,17 @@ fn without_descriptors(shards: &str) {
     assert!(sleeps <= 20, "{sleeps} wake-ups in a quiet second");
     hub.limit_descriptors(5_000);
     let begun = Instant::now();
+    // At both doors at once: each rests by itself.
+    let mut member = Member::connect(hub.chat());
+    let mut parcels = wire::open(hub.parcels()).unwrap();
+    member.say("/who");
+    parcels.write_all(&wire::close()).unwrap();
+    member.notice(&[" here: "]);
+    assert_eq!(wire::wait_closed(&mut parcels), b"");
+    let took = begun.elapsed();
+    eprintln!("F11, shards {shards}: {told} told; served again within {took:?}");
+    assert!(took < RECOVERED_IN + OF_THE_MACHINE, "{took:?}");
     hub.serves();
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
 }
 
 /// Passes every byte on by itself, in both directions, until both have ended.
