@@ -68,7 +68,9 @@ impl Crowd {
     pub fn read(&mut self, limit: Duration, mut heard: impl FnMut(usize, &[u8])) -> bool {
         let limit = Timespec::try_from(limit).unwrap();
         let mut events = Vec::with_capacity(1024);
-        epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&limit)).unwrap();
+        // A program that is stopped and goes on has its waits interrupted.
+        let wait = || epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&limit));
+        rustix::io::retry_on_intr(wait).unwrap();
         for event in &events {
             let number = usize::try_from(event.data.u64()).unwrap();
             let Some(stream) = &mut self.streams[number] else {
