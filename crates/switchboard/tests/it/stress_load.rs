@@ -18,6 +18,8 @@ const MEMBER_BYTES_MAX: u64 = 460;
 /// What the log needs besides, most of it for the pages that SQLite keeps of a log of that many
 /// entries. There is a limit to those (16 MiB), however many members there are.
 const LOG_BYTES_MAX: u64 = 7 << 20;
+/// How long it takes at most until all of a whole crowd are in their rooms.
+const ARRIVED_IN: Duration = Duration::from_secs(5);
 /// What may still come in after the last that was waited for.
 const STRAGGLERS: Duration = Duration::from_millis(200);
 
@@ -120,6 +122,7 @@ fn silent_crowd(log: &str, besides: u64) {
          in {span:?} of silence {cpu:?} of processor time and {sleeps} wake-ups",
         memory / 1024
     );
+    assert!(!is_whole() || took < ARRIVED_IN, "{took:?}");
     assert!(memory < 200 << 20, "{memory} bytes");
     // Of few, what the hub keeps ready for any number would count too much.
     assert!(!is_whole() || grown <= most, "{grown} bytes of {most}");
