@@ -43,6 +43,11 @@ use crate::wait::{Deadline, Mode, Patience, Until, Wait, go_on, wait_ready};
 /// # References
 /// signal(7), "Interruption of system calls".
 pub trait Hook {
+    /// True if closing a socket ends the waits for it that are limited in time. Each thread that
+    /// waits has a descriptor for that. False where programs count their descriptors and expect
+    /// no others: such a wait goes on to its end, unless the socket becomes ready.
+    const IS_WOKEN_BY_CLOSE: bool = true;
+
     /// Makes one system call by calling `call`, once. It is `Send`, so that a binding may prove by
     /// it that nothing of its own is touched in there.
     ///
@@ -220,6 +225,7 @@ impl<'a, H: Hook> Hooked<'a, H> {
             fd: self.socket.as_fd(),
             until,
             call,
+            is_woken: H::IS_WOKEN_BY_CLOSE,
         }
     }
 

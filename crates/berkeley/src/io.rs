@@ -98,29 +98,6 @@ impl Socket {
         self.plain().send(data, flags)
     }
 
-    /// Sends all of `data`. The socket's time limit bounds the whole of it, even while the peer
-    /// takes some of it now and then.
-    ///
-    /// # Errors
-    /// As [`Socket::send`]; [`Error::Partial`] says how much went out when some did.
-    ///
-    /// # References
-    /// send(2).
-    pub fn send_all(&self, data: &[u8]) -> Result<()> {
-        self.plain().send_all(data)
-    }
-
-    /// The same with a moment by which all has to be sent, whatever the socket's mode.
-    ///
-    /// # Errors
-    /// As [`Socket::send_all`].
-    ///
-    /// # References
-    /// send(2), poll(2).
-    pub fn send_all_until(&self, data: &[u8], deadline: Deadline) -> Result<()> {
-        self.until(deadline).send_all(data)
-    }
-
     /// Sends many pieces with one system call, as if they were one; answers how many bytes were
     /// taken. Of a stream, at most 1,024 pieces are looked at (`IOV_MAX`).
     ///
@@ -415,41 +392,6 @@ impl<H: Hook> Hooked<'_, H> {
         self.run(Until::Writable, "send", flags, |flags| {
             sys::socket::send(fd, data, flags)
         })
-    }
-
-    /// [`Socket::send_all`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn send_all(&self, data: &[u8]) -> Result<()> {
-        // One moment for the whole of it; a blocking socket's calls stay with the kernel.
-        let patience = self.patience(MsgFlags::NONE);
-        let call = match patience {
-            Patience::Until(deadline) => self.until(deadline),
-            Patience::Kernel | Patience::None => *self,
-        };
-        let mut sent = 0;
-        loop {
-            let rest = data.get(sent..).unwrap_or_default();
-            let failed = match call.send(rest, MsgFlags::NONE) {
-                Ok(len) => {
-                    sent += len;
-                    if sent >= data.len() {
-                        return Ok(());
-                    }
-                    if !patience.has_ended() {
-                        continue;
-                    }
-                    Error::TimedOut { call: "send" }
-                }
-                Err(cause) if sent == 0 => return Err(cause),
-                Err(cause) => cause,
-            };
-            return Err(Error::Partial {
-                sent,
-                cause: Box::new(failed),
-            });
-        }
     }
 
     /// [`Socket::send_gathered`].

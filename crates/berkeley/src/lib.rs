@@ -126,6 +126,7 @@ mod resolve;
 mod segment;
 pub mod select;
 pub mod selector;
+mod send_all;
 mod sendfile;
 mod server;
 mod server_options;
@@ -151,7 +152,7 @@ pub use control::{
     AlgOperation, Attribute, Attributes, Cmsg, CmsgOut, Cmsgs, ControlOut, DeviceMemory, Ecn,
     ErrorOrigin, ExtendedError, PacketAux, PacketInfo, PacketInfo6, PathMtu, RdmaStatus,
     RxrpcEvent, TcpStats, TimestampPacket, Timestamps, TipcDestination, TipcError, TipcErrorCode,
-    ZeroCopyRange, control_len, control_space,
+    ZeroCopyRange, control_len, control_space, raw_cmsgs,
 };
 pub use endpoint::{Endpoint, Transport};
 pub use errno::Errno;
@@ -162,6 +163,7 @@ pub use kinds::{
     AcceptFlags, EtherType, Family, HardwareType, Kind, Level, MsgFlags, PacketType, Protocol,
     Shutdown,
 };
+pub use life::close;
 pub use limits::{descriptor_limit, raise_descriptor_limit};
 pub use msg::{FDS_MAX, FdsMessage, InMessage, OutMessage, QueuedError};
 pub use names::{AddrInfo, Query, ResolveError};

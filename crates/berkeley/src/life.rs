@@ -8,6 +8,20 @@ use crate::lease;
 use crate::socket::Socket;
 use crate::sys;
 
+/// Closes a descriptor of any kind, and tells how that went, which dropping it does not.
+///
+/// It is closed whatever the answer is: never close it again.
+///
+/// # Errors
+/// `EBADF` if somebody else has closed the number already; `EIO`, `ENOSPC`, `EDQUOT` from files;
+/// `EINTR` where a socket lingers (`SO_LINGER`) and a signal came.
+///
+/// # References
+/// close(2), "Dealing with error returns from close()".
+pub fn close(fd: OwnedFd) -> Result<()> {
+    sys::life::close(fd).map_err(|errno| Error::os("close", errno))
+}
+
 impl Socket {
     /// Closes the socket, safely also while other threads use it. Closing it again does nothing.
     ///

@@ -158,6 +158,7 @@ impl<'a, H: Hook> Transfer<'a, H> {
             fd,
             until,
             call: name,
+            is_woken: H::IS_WOKEN_BY_CLOSE,
         };
         let done = match hook.blocking(&mut attempt) {
             Ok(value) => Ok(value),
@@ -179,7 +180,14 @@ impl<'a, H: Hook> Transfer<'a, H> {
     ) -> Result<()> {
         match self.patience {
             Patience::Until(deadline) => {
-                wait_ready(self.call.hook, Wait { fd, until, call }, deadline)
+                let is_woken = H::IS_WOKEN_BY_CLOSE;
+                let wait = Wait {
+                    fd,
+                    until,
+                    call,
+                    is_woken,
+                };
+                wait_ready(self.call.hook, wait, deadline)
             }
             Patience::Kernel | Patience::None => Ok(()),
         }

@@ -108,11 +108,30 @@ impl Socket {
     /// # References
     /// socketpair(2).
     pub fn pair(family: Family, kind: Kind) -> Result<(Self, Self)> {
-        lease::prepare();
         let (kind, mode) = kind_and_mode(kind);
-        let (a, b) = sys::socket::socketpair(family.raw(), kind_with_mode(kind, mode), 0)
-            .map_err(|errno| not_made("socketpair", (family, kind, Protocol::DEFAULT), errno))?;
-        let own = |fd| Self::from_parts(fd, mode, family, kind, Protocol::DEFAULT);
+        Self::pair_with(family, kind, Protocol::DEFAULT, mode)
+    }
+
+    /// The same of a protocol, and in a given mode, with the one system call.
+    ///
+    /// # Errors
+    /// As [`Socket::pair`].
+    ///
+    /// # References
+    /// socketpair(2), `SOCK_NONBLOCK`.
+    #[doc(alias = "socketpair")]
+    pub fn pair_with(
+        family: Family,
+        kind: Kind,
+        protocol: Protocol,
+        mode: Mode,
+    ) -> Result<(Self, Self)> {
+        lease::prepare();
+        let kind = kind.without_flags();
+        let flags = kind_with_mode(kind, mode);
+        let (a, b) = sys::socket::socketpair(family.raw(), flags, protocol.raw())
+            .map_err(|errno| not_made("socketpair", (family, kind, protocol), errno))?;
+        let own = |fd| Self::from_parts(fd, mode, family, kind, protocol);
         Ok((own(a), own(b)))
     }
 
@@ -127,6 +146,37 @@ impl Socket {
         lease::prepare();
         let (mode, family, kind, protocol) = Self::find_out(fd.as_fd())?;
         Ok(Self::from_parts(fd, mode, family, kind, protocol))
+    }
+
+    /// Takes over a descriptor of which all is known, without a system call. What is said of it is
+    /// believed: a wrong family or type is told by [`Socket::family`] and [`Socket::kind`], and a
+    /// wrong mode waits where it should not, or the other way round.
+    ///
+    /// ```
+    /// use berkeley::{Family, Kind, Mode, Protocol, Socket};
+    ///
+    /// # fn main() -> Result<(), berkeley::Error> {
+    /// let (a, b) = Socket::pair(Family::UNIX, Kind::STREAM)?;
+    /// let fd = a.detach();
+    /// let a = Socket::adopt_as(fd, Mode::Block, Family::UNIX, Kind::STREAM, Protocol::DEFAULT);
+    /// a.send_all(b"x")?;
+    /// assert_eq!(b.recv_vec(1, berkeley::MsgFlags::NONE)?, b"x");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # References
+    /// socket(2).
+    #[must_use]
+    pub fn adopt_as(
+        fd: OwnedFd,
+        mode: Mode,
+        family: Family,
+        kind: Kind,
+        protocol: Protocol,
+    ) -> Self {
+        lease::prepare();
+        Self::from_parts(fd, mode, family, kind.without_flags(), protocol)
     }
 
     /// What a descriptor tells of itself.

@@ -114,7 +114,12 @@ pub(crate) fn retry<T>(
     call: &'static str,
     attempt: impl FnMut() -> Result<T, Errno>,
 ) -> Result<T> {
-    let wait = Wait { fd, until, call };
+    let wait = Wait {
+        fd,
+        until,
+        call,
+        is_woken: true,
+    };
     drive(wait, || patience, attempt, sys::event::poll, || Ok(()))
 }
 
@@ -147,6 +152,8 @@ pub(crate) struct Wait<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) until: Until,
     pub(crate) call: &'static str,
+    /// [`Hook::IS_WOKEN_BY_CLOSE`].
+    pub(crate) is_woken: bool,
 }
 
 #[inline]
@@ -233,18 +240,21 @@ pub(crate) fn wait_ready<H: Hook>(hook: &H, wait: Wait<'_>, deadline: Deadline) 
 }
 
 fn wait_until(
-    Wait { fd, until, call }: Wait<'_>,
+    wait: Wait<'_>,
     deadline: Deadline,
     poll: &mut Poll<'_>,
     interrupted: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
+    let Wait {
+        fd, until, call, ..
+    } = wait;
     let events = match until {
         Until::Readable => libc::POLLIN,
         Until::Writable => libc::POLLOUT,
         Until::Failed => 0,
     };
-    let watch = Watch::over(fd);
-    let counter = watch.counter();
+    let watch = wait.is_woken.then(|| Watch::over(fd));
+    let counter = watch.as_ref().and_then(Watch::counter);
     let entry = |fd: BorrowedFd<'_>, events| libc::pollfd {
         fd: fd.as_raw_fd(),
         events,
@@ -261,7 +271,7 @@ fn wait_until(
     loop {
         let left = deadline.left_ms();
         let limit = match counter {
-            None if left == -1 || left > lease::UNWATCHED_WAIT_MS_MAX => {
+            None if wait.is_woken && (left == -1 || left > lease::UNWATCHED_WAIT_MS_MAX) => {
                 lease::UNWATCHED_WAIT_MS_MAX
             }
             _ => left,

@@ -19,4 +19,4 @@ pub use family::{
 pub use received::{Cmsg, Cmsgs};
 pub use sent::{CmsgOut, ControlOut};
 pub use values::{AlgOperation, Ecn, PacketInfo, PacketInfo6, Timestamps};
-pub use walk::{control_len, control_space};
+pub use walk::{control_len, control_space, raw_cmsgs};

@@ -4,6 +4,8 @@
 use core::ffi::c_int;
 use core::mem::{offset_of, size_of};
 
+use crate::kinds::Level;
+
 /// Bytes before the payload of a control message (`struct cmsghdr`).
 pub(crate) const HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
 
@@ -56,7 +58,8 @@ pub const fn control_len(payload: usize) -> Option<usize> {
 #[must_use]
 pub const fn control_space(payload: usize) -> Option<usize> {
     match control_len(payload) {
-        Some(len) if len <= BYTES_MAX - (ALIGN - 1) => Some(len.next_multiple_of(ALIGN)),
+        // As CPython counts it, for whom the gap is never empty.
+        Some(len) if len <= BYTES_MAX - ALIGN => Some(len.next_multiple_of(ALIGN)),
         _ => None,
     }
 }
@@ -103,6 +106,36 @@ impl Header {
 }
 
 /// The bytes of a field, or `None` if the message ends before it does.
+/// Walks through control messages byte for byte, as received ([`crate::InMessage::control_bytes`])
+/// or made ([`crate::ControlOut::as_bytes`]): level, type and payload of each. Descriptors are
+/// numbers here, and stay with who owns them.
+///
+/// ```
+/// use berkeley::{CmsgOut, ControlSpace, Level, raw_cmsgs};
+///
+/// # fn main() -> Result<(), berkeley::Error> {
+/// let mut space = ControlSpace::<64>::new();
+/// let mut control = space.out();
+/// control.push(CmsgOut::Ttl(3))?;
+/// let all: Vec<_> = raw_cmsgs(control.as_bytes()).collect();
+/// assert_eq!(all, [(Level::IP, 2, 3i32.to_ne_bytes().as_slice())]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # References
+/// cmsg(3).
+#[doc(alias("CMSG_FIRSTHDR", "CMSG_NXTHDR", "CMSG_DATA"))]
+pub fn raw_cmsgs(bytes: &[u8]) -> impl Iterator<Item = (Level, c_int, &[u8])> {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        let header = Header::read(rest)?;
+        let payload = rest.get(HEADER_BYTES..)?.get(..header.payload)?;
+        rest = rest.get(header.stride..)?;
+        Some((Level::from_raw(header.level), header.kind, payload))
+    })
+}
+
 pub(crate) fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>().copied()
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::Hook;
 use crate::selector::{Patience, wait_once};
 use crate::sys::event::{self, EpollBuffer};
 
@@ -157,14 +158,35 @@ impl Epoll {
         max: usize,
         limit: Option<Duration>,
     ) -> Result<()> {
+        self.poll_with(&(), events, max, limit)
+    }
+
+    /// The same with a hook around each call of the kernel, for language bindings.
+    ///
+    /// # Errors
+    /// As [`Epoll::poll`], and what the hook says.
+    ///
+    /// # References
+    /// epoll_wait(2); signal(7), "Interruption of system calls".
+    pub fn poll_with(
+        &self,
+        hook: &impl Hook,
+        events: &mut Vec<EpollEvent>,
+        max: usize,
+        limit: Option<Duration>,
+    ) -> Result<()> {
         events.clear();
         let mut buffer = EpollBuffer::new();
         let mut patience = Patience::new(limit);
         loop {
-            match wait_once(self.0.as_fd(), &mut buffer, max, patience.left()) {
+            let (fd, left, room) = (self.0.as_fd(), patience.left(), &mut buffer);
+            match hook.blocking(move || wait_once(fd, room, max, left)) {
                 Ok(0) if !patience.has_ended() => {}
                 Ok(_) => break,
-                Err(Errno::EINTR) => patience.take_stock(),
+                Err(Errno::EINTR) => {
+                    hook.interrupted()?;
+                    patience.take_stock();
+                }
                 Err(errno) => return Err(Error::os("epoll_wait", errno)),
             }
         }

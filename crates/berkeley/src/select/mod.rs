@@ -40,7 +40,7 @@ mod set;
 
 pub use epoll::{Epoll, EpollEvent, EpollFlags};
 pub use poll::{Poll, PollEvent, PollFlags};
-pub use set::{FD_SETSIZE, FdSet, select};
+pub use set::{FD_SETSIZE, FdSet, select, select_with};
 
 /// Bytes that a write to a pipe puts there in one piece, pipe(7).
 pub const PIPE_BUF: usize = libc::PIPE_BUF;

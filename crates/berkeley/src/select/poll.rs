@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::Hook;
 use crate::selector::Patience;
 use crate::sys::event;
 
@@ -69,7 +70,7 @@ pub struct PollEvent {
 ///
 /// # References
 /// poll(2).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Poll {
     list: Vec<libc::pollfd>,
     places: HashMap<RawFd, usize>,
@@ -138,12 +139,32 @@ impl Poll {
     /// # References
     /// poll(2).
     pub fn poll(&mut self, limit: Option<Duration>) -> Result<impl Iterator<Item = PollEvent>> {
+        self.poll_with(&(), limit)
+    }
+
+    /// The same with a hook around each call of the kernel, for language bindings.
+    ///
+    /// # Errors
+    /// As [`Poll::poll`], and what the hook says.
+    ///
+    /// # References
+    /// poll(2); signal(7), "Interruption of system calls".
+    pub fn poll_with<H: Hook>(
+        &mut self,
+        hook: &H,
+        limit: Option<Duration>,
+    ) -> Result<impl Iterator<Item = PollEvent> + use<'_, H>> {
         let mut patience = Patience::new(limit);
+        let list = &mut self.list;
         loop {
-            match event::ppoll(&mut self.list, patience.left()) {
+            let left = patience.left();
+            match hook.blocking(|| event::ppoll(list, left)) {
                 Ok(0) if !patience.has_ended() => {}
                 Ok(_) => break,
-                Err(Errno::EINTR) => patience.take_stock(),
+                Err(Errno::EINTR) => {
+                    hook.interrupted()?;
+                    patience.take_stock();
+                }
                 Err(errno) => return Err(Error::os("poll", errno)),
             }
         }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::hook::Hook;
 use crate::selector::Patience;
 use crate::sys::event::{self, Word};
 
@@ -158,6 +159,23 @@ pub fn select(
     except: &mut FdSet,
     limit: Option<Duration>,
 ) -> Result<usize> {
+    select_with(&(), read, write, except, limit)
+}
+
+/// The same with a hook around each call of the kernel, for language bindings.
+///
+/// # Errors
+/// As [`select`], and what the hook says.
+///
+/// # References
+/// select(2); signal(7), "Interruption of system calls".
+pub fn select_with(
+    hook: &impl Hook,
+    read: &mut FdSet,
+    write: &mut FdSet,
+    except: &mut FdSet,
+    limit: Option<Duration>,
+) -> Result<usize> {
     let mut sets = [read, write, except];
     let count = sets.iter().map(|set| set.words.len()).max().unwrap_or(0);
     for set in &mut sets {
@@ -169,10 +187,14 @@ pub fn select(
     let mut patience = Patience::new(limit);
     loop {
         let words = sets.each_mut().map(|set| set.words.as_mut_slice());
-        match event::select(below, words, patience.left()) {
+        let left = patience.left();
+        match hook.blocking(move || event::select(below, words, left)) {
             Ok(0) if !patience.has_ended() => {}
             Ok(count) => return Ok(count),
-            Err(Errno::EINTR) => patience.take_stock(),
+            Err(Errno::EINTR) => {
+                hook.interrupted()?;
+                patience.take_stock();
+            }
             Err(errno) => {
                 put_back(&mut sets);
                 return Err(Error::os("select", errno));

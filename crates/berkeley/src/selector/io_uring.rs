@@ -114,6 +114,47 @@ impl IoUring {
         })
     }
 
+    /// [`Selector::wait`], ended by a signal too, for programs whose handlers have to run then. It
+    /// may also end so for no reason: wait again for what is left of the limit.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when nothing is ready and the limit has not passed; else as there.
+    ///
+    /// # References
+    /// signal(7), "Interruption of system calls".
+    pub fn wait_interruptibly(
+        &self,
+        events: &mut Vec<Event>,
+        limit: Option<Duration>,
+    ) -> Result<()> {
+        self.wait_by(events, &mut Patience::new(limit), true)
+    }
+
+    fn wait_by(
+        &self,
+        out: &mut Vec<Event>,
+        patience: &mut Patience,
+        ends_early: bool,
+    ) -> Result<()> {
+        out.clear();
+        if self.is_waited.swap(true, Ordering::Acquire) {
+            return Err(busy());
+        }
+        let _waits = Waits(&self.is_waited);
+        // Nobody else has it for longer than a call that does not wait.
+        let mut state = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.polls.is_own_thread() {
+            state.polls = open()?;
+            state.is_new = true;
+            state.hot.clear();
+            self.registry().begin_anew();
+        }
+        state.polls.begin().map_err(failed)?;
+        let answer = self.find(&mut state, out, patience, ends_early);
+        self.registry().is_waited = false;
+        answer
+    }
+
     /// Nothing that is done under the lock can leave the registry half done.
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,7 +171,13 @@ impl IoUring {
 
     /// What is the case is found by looking, because a poll hands on what woke it, and that may
     /// have passed. Whoever was told last is looked at first, and then stands last in the row.
-    fn find(&self, state: &mut State, out: &mut Vec<Event>, patience: &mut Patience) -> Result<()> {
+    fn find(
+        &self,
+        state: &mut State,
+        out: &mut Vec<Event>,
+        patience: &mut Patience,
+        ends_early: bool,
+    ) -> Result<()> {
         if core::mem::take(&mut state.is_new) {
             self.watch_alarm(state)?;
         }
@@ -150,6 +197,11 @@ impl IoUring {
             answer?;
             if !out.is_empty() || (came == 0 && patience.has_ended()) || !patience.goes_on() {
                 return Ok(());
+            }
+            if came == 0 && ends_early {
+                return Err(Error::Interrupted {
+                    call: "io_uring_enter",
+                });
             }
         }
     }
@@ -303,23 +355,7 @@ impl Selector for IoUring {
     }
 
     fn wait(&self, out: &mut Vec<Event>, limit: Option<Duration>) -> Result<()> {
-        out.clear();
-        if self.is_waited.swap(true, Ordering::Acquire) {
-            return Err(busy());
-        }
-        let _waits = Waits(&self.is_waited);
-        // Nobody else has it for longer than a call that does not wait.
-        let mut state = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.polls.is_own_thread() {
-            state.polls = open()?;
-            state.is_new = true;
-            state.hot.clear();
-            self.registry().begin_anew();
-        }
-        state.polls.begin().map_err(failed)?;
-        let answer = self.find(&mut state, out, &mut Patience::new(limit));
-        self.registry().is_waited = false;
-        answer
+        self.wait_by(out, &mut Patience::new(limit), false)
     }
 
     fn waker(&self, key: Key) -> Result<Waker> {

@@ -71,20 +71,22 @@ impl<const BYTES: usize> fmt::Debug for ControlSpace<BYTES> {
 /// Aligned bytes, borrowed or on the heap.
 pub(crate) enum Storage<'a> {
     Borrowed(&'a mut [u8]),
-    Heap(Box<[u64]>),
+    /// Whole words, of which so many bytes count.
+    Heap(Box<[u64]>, usize),
 }
 
 impl Storage<'_> {
     pub(crate) fn heap(bytes: usize) -> Self {
-        Self::Heap(vec![0; bytes.div_ceil(size_of::<u64>())].into())
+        let words = bytes.div_ceil(size_of::<u64>());
+        Self::Heap(vec![0; words].into(), words * size_of::<u64>())
     }
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Borrowed(bytes) => bytes,
-            Self::Heap(words) => {
-                let len = size_of_val::<[u64]>(words);
+            Self::Heap(words, len) => {
+                let len = size_of_val::<[u64]>(words).min(*len);
                 // SAFETY: initialised integers without padding, seen as the bytes they are made
                 // of, for as long as `self` is borrowed.
                 unsafe { slice::from_raw_parts(words.as_ptr().cast(), len) }
@@ -96,8 +98,8 @@ impl Storage<'_> {
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Borrowed(bytes) => bytes,
-            Self::Heap(words) => {
-                let len = size_of_val::<[u64]>(words);
+            Self::Heap(words, len) => {
+                let len = size_of_val::<[u64]>(words).min(*len);
                 // SAFETY: as above, exclusively; any bytes make valid integers.
                 unsafe { slice::from_raw_parts_mut(words.as_mut_ptr().cast(), len) }
             }
@@ -159,6 +161,24 @@ impl<'a> ControlBuf<'a> {
         }
     }
 
+    /// A buffer on the heap for exactly so many bytes: what does not fit is cut by the kernel
+    /// (`MSG_CTRUNC`), in the middle of a message too.
+    ///
+    /// # References
+    /// cmsg(3).
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        let mut storage = Storage::heap(bytes);
+        if let Storage::Heap(_, len) = &mut storage {
+            *len = bytes;
+        }
+        Self {
+            storage,
+            filled: 0,
+            addr: AddrBuf::new(),
+        }
+    }
+
     /// A buffer without room, for those who want no control messages.
     #[must_use]
     pub const fn none() -> Self {
@@ -182,6 +202,15 @@ impl<'a> ControlBuf<'a> {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.storage.bytes().get(..self.filled).unwrap_or_default()
+    }
+
+    /// Forgets what was received, and leaves its descriptors open: whoever has read their numbers
+    /// ([`crate::raw_cmsgs`]) owns them now. For languages in which a descriptor is a number.
+    ///
+    /// # References
+    /// unix(7), `SCM_RIGHTS`.
+    pub const fn leave_open(&mut self) {
+        self.filled = 0;
     }
 
     /// Forgets what was received; descriptors that nobody took are closed.

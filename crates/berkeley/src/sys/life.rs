@@ -9,7 +9,7 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use super::check;
 use crate::errno::Errno;
@@ -58,6 +58,12 @@ pub(crate) fn replace(target: BorrowedFd<'_>, source: BorrowedFd<'_>) -> Result<
     // that those who borrow it were promised.
     let answer = unsafe { libc::dup3(source.as_raw_fd(), target.as_raw_fd(), libc::O_CLOEXEC) };
     check(answer).map(drop)
+}
+
+/// Closes a descriptor.
+pub(crate) fn close(fd: OwnedFd) -> Result<(), Errno> {
+    // SAFETY: the descriptor was ours alone, and nobody closes it after this.
+    check(unsafe { libc::close(fd.into_raw_fd()) }).map(drop)
 }
 
 /// A second descriptor of the same socket; children get it too if it is inheritable.

@@ -29,6 +29,7 @@ mod examples_python;
 mod exhaustion;
 mod file;
 mod file_python;
+mod for_bindings;
 mod headers;
 mod hooked_sends;
 mod hooks;
