@@ -254,7 +254,7 @@ fn a_hook_can_end_every_call_that_waits_for_data_at_a_signal() {
     // signal comes.
     let big = vec![0; 1 << 20];
     for mode in MODES {
-        let (a, b) = narrow_tcp_pair();
+        let (a, _b) = narrow_tcp_pair();
         a.set_mode(mode).unwrap();
         refuse_restart(&a);
         let hooked = || Watcher::new(2);
