@@ -12,6 +12,7 @@
 mod bench;
 mod limited;
 mod prepare;
+mod python;
 mod skipped;
 mod stress;
 mod tidy;
@@ -43,6 +44,9 @@ cargo xtask bench --docs    measures everything and rewrites the documents: half
                             names (mux, idle, echo, fanout) those alone
 cargo xtask sim WORDS...    worlds that are made up: `--seeds N [--from SEED]` or `--seed SEED`
                             for what happens in one
+cargo xtask python [MODULE...]
+                            Python's own tests on our _socket and select, beside its own: the quick
+                            ones, or those named; `--full`: all, with each Python 3.11 to 3.13 here
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 
 fn main() -> ExitCode {
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         ["bench", "--docs", only @ ..] => bench::docs(false, only),
         ["bench", words @ ..] => bench::run(words),
         ["sim", words @ ..] => simulate(words),
+        ["python", words @ ..] => prepare::run().and_then(|()| python::run(words)),
         ["prepare"] => prepare::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -105,6 +110,7 @@ fn check() -> Result<()> {
             ],
             &[],
         )?;
+        python::lint()?;
     } else {
         eprintln!("xtask: skipped lints: no clippy here (rustup component add clippy)");
     }
@@ -121,6 +127,7 @@ fn test(filter: &[&str]) -> Result<()> {
     }
     run_tests(filter)?;
     if filter.is_empty() {
+        python::run(&[])?;
         // What has run so far was the default, epoll. Each takes half a minute.
         for mux in ["select", "poll", "io-uring"] {
             test_mux(mux, &[])?;
