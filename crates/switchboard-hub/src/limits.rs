@@ -1,5 +1,6 @@
 //! Every bound of the hub that is not a protocol's own, by name.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use switchboard_wire::limits as wire;
@@ -70,6 +71,18 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Questions without an answer until the connection is given up.
 pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Messages a second that an operator may allow a connection at most. None are counted unless there
+/// is a limit.
+pub const MESSAGES_PER_SECOND_MAX: u32 = 1_000_000;
+
+/// Messages that a connection may send at once where it may send fewer in a second: somebody who
+/// pastes a few lines is not held up.
+pub const MESSAGES_BURST_MIN: u32 = 10;
+
+/// How long a connection that was too fast is not read at least. It loses nothing by that, and the
+/// hub wakes up for several messages at a time.
+pub const MESSAGES_WAIT_MIN: Duration = Duration::from_millis(50);
 
 /// Time between two looks at all members who are silent: how late one of them may be put out.
 pub const IDLE_LOOK_MIN: Duration = Duration::from_millis(100);
@@ -237,6 +250,9 @@ pub struct Limits {
     pub parcel_idle: Duration,
     /// How long a parcel may take, besides what its size allows for.
     pub frame_time: Duration,
+    /// Messages that one connection may send in a second, lines and parcels alike, before it is
+    /// slowed; none are counted without it. See [`MESSAGES_BURST_MIN`].
+    pub messages_per_second: Option<NonZeroU32>,
     /// The longest chat line in bytes, without its ending.
     pub line_bytes: usize,
     /// The longest message of a parcel in bytes.
@@ -259,6 +275,7 @@ impl Default for Limits {
             line_time: LINE_TIME,
             parcel_idle: wire::PARCEL_IDLE,
             frame_time: wire::FRAME_TIME,
+            messages_per_second: None,
             line_bytes: wire::LINE_BYTES_MAX,
             message_bytes: wire::MESSAGE_BYTES_MAX,
             file_bytes: wire::FILE_BYTES_MAX,

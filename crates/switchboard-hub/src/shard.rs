@@ -22,6 +22,7 @@ mod members;
 mod net;
 mod own;
 mod owner;
+mod pace;
 mod parcels;
 mod seats;
 mod served;
@@ -47,6 +48,7 @@ use self::link::{News, Post};
 pub use self::net::Net;
 pub(crate) use self::net::prepare;
 use self::owner::Owner;
+use self::pace::Pace;
 use self::seats::Seat;
 pub(crate) use self::served::{Message, Served};
 pub use self::shared::Shared;
@@ -193,6 +195,8 @@ pub struct Shard<N: Net> {
     /// Room for a line that is being made.
     line: Vec<u8>,
     waits: HashMap<ConnectionId, Wait>,
+    /// How fast connections may send, if that has a limit.
+    pace: Option<Pace>,
     /// Who is not read until a shard has caught up, and since when.
     slowed: BTreeMap<ConnectionId, Instant>,
     /// Connections that waited and have their answer.
@@ -254,6 +258,7 @@ impl<N: Net> Shard<N> {
         }
         // Memory that nobody has touched costs nothing.
         let room = limits.connections.min(CONNECTIONS_ROOM);
+        let pace = limits.messages_per_second.map(Pace::new);
         Self {
             limits,
             owner,
@@ -268,6 +273,7 @@ impl<N: Net> Shard<N> {
             seats: BTreeMap::new(),
             line: Vec::new(),
             waits: HashMap::new(),
+            pace,
             slowed: BTreeMap::new(),
             released: VecDeque::new(),
             doors: HashMap::new(),
@@ -326,6 +332,9 @@ impl<N: Net> Shard<N> {
         self.forget_wait(id);
         self.give_back(id);
         self.slowed.remove(&id);
+        if let Some(pace) = &mut self.pace {
+            pace.forget(id);
+        }
         self.disarm(net, id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;

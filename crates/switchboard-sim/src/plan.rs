@@ -1,5 +1,6 @@
 //! What one seed's world is like: drawn once, before it begins.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use switchboard_hub::Limits;
@@ -139,6 +140,7 @@ impl Plan {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut random = Random::new(seed, 1);
         let mut more = Random::new(seed, 3);
+        let mut pace = Random::new(seed, 4);
         let r = &mut random;
         let text_bytes = *r.pick(&[8, 8, 8, 100, 100, 100, 2_000, 30_000]);
         let rooms = ["lobby", "kitchen", "garden", "küche", "attic", "cellar"];
@@ -156,7 +158,10 @@ impl Plan {
             shards: *r.pick(&[1, 1, 2, 3]),
             mail: *r.pick(&[5, 200, 20 * MS]),
             has_log: r.chance(600),
-            limits: draw_limits(r, text_bytes),
+            limits: Limits {
+                messages_per_second: NonZeroU32::new(*pace.pick(&[0, 0, 0, 20, 200])),
+                ..draw_limits(r, text_bytes)
+            },
             chatters: r.index(5) + 1,
             programs: r.index(5) + 1,
             plain: r.index(3),

@@ -36,6 +36,8 @@ const COMMAND_CHARS_SHOWN: usize = 32;
 /// What a member wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LineEvent {
+    /// Nothing: its line has nothing to see in it.
+    Blank,
     /// To see the last so many entries of its room.
     History(usize),
     /// To go to a room.
@@ -131,12 +133,8 @@ impl LineSession {
             *bytes = &[];
             return Some(LineEvent::Stranger("TLS"));
         }
-        while let Some(line) = self.next_line(now, bytes) {
-            if let Some(event) = self.event(line) {
-                return Some(event);
-            }
-        }
-        None
+        let line = self.next_line(now, bytes)?;
+        Some(self.event(line))
     }
 
     /// Takes the next line, or keeps what there is of it.
@@ -163,7 +161,7 @@ impl LineSession {
     /// The member has ended its side: what it left without a line ending is its last line.
     pub fn end(&mut self) -> Option<LineEvent> {
         let line = self.unfinished.take()?.decoder.end()?;
-        self.event(line)
+        Some(self.event(line))
     }
 
     /// When [`LineSession::expire`] may have something to say at the earliest.
@@ -198,30 +196,30 @@ impl LineSession {
         self.unfinished.is_some()
     }
 
-    fn event(&mut self, line: Line) -> Option<LineEvent> {
+    fn event(&mut self, line: Line) -> LineEvent {
         let is_first = !std::mem::replace(&mut self.has_spoken, true);
         if is_first
             && let Line::Text(text) = &line
             && let Some(protocol) = other_protocol(text)
         {
-            return Some(LineEvent::Stranger(protocol));
+            return LineEvent::Stranger(protocol);
         }
         let text = match line {
             Line::Text(text) if is_parcel(&text) => {
                 let reason = "it is a parcel, and those have a door of their own";
-                return Some(LineEvent::Refused(reason.into()));
+                return LineEvent::Refused(reason.into());
             }
             Line::Text(text) => text,
             Line::TooLong => {
                 let max = self.line_bytes;
-                return Some(LineEvent::Refused(format!("it is longer than {max} bytes")));
+                return LineEvent::Refused(format!("it is longer than {max} bytes"));
             }
-            Line::NotUtf8 => return Some(LineEvent::Refused("it is not UTF-8 text".into())),
+            Line::NotUtf8 => return LineEvent::Refused("it is not UTF-8 text".into()),
         };
         match Command::parse(&text) {
-            Some(command) => Some(Self::command(command)),
-            None if is_blank(&text) => None,
-            None => Some(LineEvent::Say(text)),
+            Some(command) => Self::command(command),
+            None if is_blank(&text) => LineEvent::Blank,
+            None => LineEvent::Say(text),
         }
     }
 

@@ -175,6 +175,13 @@ impl ParcelSession {
         Some(upload.id)
     }
 
+    /// True if what `bytes` begins with is a parcel of its own. What is left of one that counts for
+    /// nothing is taken off the front of it before.
+    pub fn is_next(&mut self, now: Instant, bytes: &mut &[u8]) -> bool {
+        self.machine.pass_over(now, bytes);
+        self.machine.is_between()
+    }
+
     /// The file is whole; answers which upload it was.
     pub fn commit(&mut self) -> Option<UploadId> {
         let upload = self.upload.take()?;

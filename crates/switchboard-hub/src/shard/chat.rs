@@ -18,10 +18,12 @@ impl<N: Net> Shard<N> {
         let now = net.now();
         while self.pass_on(net, id, now, &mut bytes) {}
         // A member may leave, or be dropped, by what its own line leads to.
-        while let Some(connection) = self.connections.get_mut(&id)
+        while !self.is_too_fast(net, id, bytes)
+            && let Some(connection) = self.connections.get_mut(&id)
             && let Session::Line(session) = &mut connection.session
             && let Some(event) = session.push(now, &mut bytes)
         {
+            self.count_message(net, id);
             let is_there = self.line_event(net, id, event);
             self.work(net);
             if !is_there {
@@ -38,7 +40,7 @@ impl<N: Net> Shard<N> {
     /// nothing that is made for it but what the log keeps. That is possible where nobody reads it
     /// in another form, and it goes round this shard alone with nothing to be done before it.
     fn pass_on(&mut self, net: &mut N, id: ConnectionId, now: Instant, bytes: &mut &[u8]) -> bool {
-        if !self.post.is_alone() {
+        if !self.post.is_alone() || self.has_no_turn(id, now) {
             return false;
         }
         let Some(connection) = self.connections.get_mut(&id) else {
@@ -49,6 +51,9 @@ impl<N: Net> Shard<N> {
             && self.owner.is_at_ease(room)
             && let Some(text) = session.said(now, bytes)
         {
+            if let Some(pace) = &mut self.pace {
+                pace.take(id, now);
+            }
             let token = connection.token;
             if let Some((seq, author)) = self.owner.number(room, MemberId(id), text) {
                 self.line.clear();
@@ -122,6 +127,7 @@ impl<N: Net> Shard<N> {
                 self.quit(net, id);
                 return false;
             }
+            LineEvent::Blank => {}
         }
         self.connections.contains_key(&id)
     }

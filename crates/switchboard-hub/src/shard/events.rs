@@ -9,6 +9,7 @@ use tracing::{debug, error, info, warn};
 use super::deadlines::IDLE_TIMER;
 use super::link::{Batch, Job, News};
 use super::members::Place;
+use super::pace::PACE_BIT;
 use super::{
     CATCH_UP_TIMER, Connection, ConnectionId, Guests, LOG_TIMER, Net, ParcelConnection,
     RETAIN_TIMER, STOP_TIMER, Session, Shard,
@@ -156,7 +157,9 @@ impl<N: Net> Shard<N> {
             None => return,
         }
         self.slow_down_for_owner(net, id);
-        self.slow_down_for_log(net, id, bytes.len());
+        // What waits is counted when it is taken in.
+        let taken = bytes.len().saturating_sub(self.held_bytes(id));
+        self.slow_down_for_log(net, id, taken);
         self.arm(net, id);
     }
 
@@ -176,6 +179,9 @@ impl<N: Net> Shard<N> {
     pub(super) fn take_end(&mut self, net: &mut N, id: ConnectionId) {
         if self.is_waiting(id) {
             return self.hold(net, id, &[], true);
+        }
+        if self.ends_too_fast(net, id) {
+            return;
         }
         match self.session(id) {
             Some(Session::Line(_)) => self.last_line(net, id),
@@ -230,6 +236,7 @@ impl<N: Net> Shard<N> {
             RETAIN_TIMER => self.retain(net),
             LOG_TIMER => self.log_timer(net),
             CATCH_UP_TIMER => self.more_is_kept(None),
+            tag if tag & PACE_BIT != 0 => self.go_on(net, tag & !PACE_BIT),
             id => self.expire(net, id),
         }
         self.settle_down(net);

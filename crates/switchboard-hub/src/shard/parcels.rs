@@ -37,8 +37,17 @@ impl<N: Net> Shard<N> {
             if parcel.over {
                 break;
             }
+            if self.is_parcel_too_fast(net, id, &mut bytes) {
+                break;
+            }
+            let Some(parcel) = self.parcel(id) else {
+                return;
+            };
             match parcel.session.push(now, &mut bytes) {
                 Ok(Some(event)) => {
+                    if !matches!(event, ParcelEvent::FileData(_) | ParcelEvent::FileEnd) {
+                        self.count_message(net, id);
+                    }
                     self.parcel_event(net, id, event);
                     self.work(net);
                     if self.is_waiting(id) {

@@ -48,6 +48,8 @@ pub(super) enum Awaited {
     Log { wanted: Option<Wanted> },
     /// To know whether what it told another has arrived.
     Hearing { to: Arc<str>, text: String },
+    /// For the time at which it may send more.
+    Turn,
 }
 
 /// What came from a connection that waits.
@@ -158,6 +160,15 @@ impl<N: Net> Shard<N> {
         if wait.is_some_and(|wait| matches!(wait.what, Awaited::Answer)) {
             self.answered(net, id);
         }
+    }
+
+    /// How much came of a connection that waits, and waits with it.
+    pub(super) fn held_bytes(&self, id: ConnectionId) -> usize {
+        if self.waits.is_empty() {
+            return 0;
+        }
+        let held = self.waits.get(&id).and_then(|wait| wait.held.as_ref());
+        held.map_or(0, |held| held.bytes.len())
     }
 
     pub(super) fn is_waiting(&self, id: ConnectionId) -> bool {

@@ -14,6 +14,7 @@ mod limits;
 mod log;
 mod names;
 mod net;
+mod pace;
 mod room;
 mod rooms;
 mod sessions;

@@ -528,6 +528,11 @@ impl World {
         self.line(who).is_paused
     }
 
+    /// How many timers are set.
+    pub(crate) fn timers(&self) -> usize {
+        self.parts.iter().map(|part| part.net.timers.len()).sum()
+    }
+
     /// How much is read from somebody in one turn, if that is limited.
     pub(crate) fn reads_at_once(&mut self, who: u32) -> Option<u32> {
         self.line(who).reads

@@ -16,7 +16,9 @@ use switchboard_wire::{Fields, FileName, ParcelEvent, RoomName, Topic, parcel};
 
 fn line_events(session: &mut LineSession, mut bytes: &[u8]) -> Vec<LineEvent> {
     let now = Instant::now();
-    std::iter::from_fn(|| session.push(now, &mut bytes)).collect()
+    let events = std::iter::from_fn(|| session.push(now, &mut bytes));
+    // That nothing was said, too, is told to who counts.
+    events.filter(|event| *event != LineEvent::Blank).collect()
 }
 
 fn told(event: &LineEvent) -> &str {

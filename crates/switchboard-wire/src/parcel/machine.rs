@@ -129,6 +129,26 @@ impl ParcelMachine {
         }
     }
 
+    /// Takes what is left of a parcel of which nothing is told any more off the front of `bytes`:
+    /// the payload behind a header that was all there is to say. What is wrong with it is told by
+    /// the next [`push`](Self::push).
+    pub fn pass_over(&mut self, now: Instant, bytes: &mut &[u8]) {
+        while let State::PayloadLength { file: None, .. } | State::Payload { is_kept: false, .. } =
+            self.state
+        {
+            let before = bytes.len();
+            let next = match self.step(now, bytes) {
+                Ok((_nothing, next)) => next,
+                Err(error) => Some(State::Failed(error)),
+            };
+            match next {
+                Some(state) => self.state = state,
+                None if bytes.len() == before => return,
+                None => {}
+            }
+        }
+    }
+
     /// Says whether the stream may end here: between parcels, with `close` or without.
     ///
     /// # Errors
@@ -287,7 +307,9 @@ impl ParcelMachine {
         State::Header(FrameDecoder::new(self.limits.header_bytes))
     }
 
-    fn is_between(&self) -> bool {
+    /// True before the first byte of a parcel, and behind `close`.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
         match &self.state {
             State::Closed => true,
             State::Header(header) => !header.is_inside(),

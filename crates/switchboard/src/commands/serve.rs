@@ -1,6 +1,7 @@
 //! `switchboard serve`.
 
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use anyhow::Context;
 use berkeley::selector::Backend;
 use berkeley::{Endpoint, Errno, Transport};
 use clap::builder::RangedU64ValueParser;
-use switchboard_hub::limits::SHARDS_MAX;
+use switchboard_hub::limits::{MESSAGES_PER_SECOND_MAX, SHARDS_MAX};
 use switchboard_hub::store::StoreError;
 use switchboard_hub::{Config, Door, Hub, HubError, Keep, Limits, Senses};
 use switchboard_wire::RoomName;
@@ -141,6 +142,10 @@ struct LimitArgs {
     #[arg(long, value_name = "SECONDS", value_parser = count)]
     line_time: Option<u32>,
 
+    /// Messages a second of one connection, lines or parcels, before it is slowed [default: any]
+    #[arg(long, value_name = "N", value_parser = messages_per_second)]
+    messages_per_second: Option<NonZeroU32>,
+
     /// Bytes of the longest chat line [default: 65536]
     #[arg(long, value_name = "BYTES", value_parser = count)]
     max_line: Option<u32>,
@@ -164,6 +169,13 @@ fn count(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|count| *count > 0)
         .ok_or_else(|| format!("it is a whole number from 1 to {}", u32::MAX))
+}
+
+/// A rate that can be kept.
+fn messages_per_second(text: &str) -> Result<NonZeroU32, String> {
+    let rate: Option<NonZeroU32> = text.parse().ok();
+    rate.filter(|rate| rate.get() <= MESSAGES_PER_SECOND_MAX)
+        .ok_or_else(|| format!("it is a whole number from 1 to {MESSAGES_PER_SECOND_MAX}"))
 }
 
 /// What a frame's length, a signed 32-bit number, can say.
@@ -196,6 +208,7 @@ impl LimitArgs {
             line_time: time(self.line_time, usual.line_time),
             parcel_idle: time(self.parcel_idle, usual.parcel_idle),
             frame_time: time(self.frame_time, usual.frame_time),
+            messages_per_second: self.messages_per_second,
             line_bytes: number(self.max_line, usual.line_bytes),
             message_bytes: self.max_message.unwrap_or(usual.message_bytes),
             file_bytes: self.max_file.unwrap_or(usual.file_bytes),

@@ -39,6 +39,28 @@ fn an_overlong_line_is_told_to_its_sender_and_reaches_nobody() {
 }
 
 #[test]
+fn a_connection_may_send_so_many_messages_a_second_and_the_others_come_later() {
+    let hub = hub(&["--messages-per-second", "20"]);
+    let (mut watcher, mut sender) = (hub.join(), hub.join());
+    let begun = Instant::now();
+    let lines: String = (1..=30).map(|number| format!("{number}\n")).collect();
+    sender.send(lines.as_bytes());
+    for number in 1..=30 {
+        let line = format!("{}:{number}", sender.address());
+        assert_eq!(watcher.text(), line);
+    }
+    // The first twenty may come at once.
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(500), "{took:?}");
+    for wrong in ["0", "1000001", "-1", "many"] {
+        let rate = format!("--messages-per-second={wrong}");
+        let refused = run(&["serve", &rate]);
+        assert_eq!(refused.status.code(), Some(2), "{}", refused.err);
+        assert!(refused.err.contains("from 1 to 1000000"), "{}", refused.err);
+    }
+}
+
+#[test]
 fn a_line_may_have_65536_bytes_and_no_more() {
     let hub = hub(&[]);
     let (mut watcher, mut sender) = (hub.join(), hub.join());

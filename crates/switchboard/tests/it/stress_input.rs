@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Hub, Member, Random, wire};
 
-use crate::support::{amount, assert_harmless, hub, ours};
+use crate::support::{amount, assert_harmless, hub, ours, quiet};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -64,6 +64,43 @@ fn b3_empty_messages_at_full_speed_hold_nobody_up() {
     let mut stream = wire::open(hub.parcels()).unwrap();
     stream.write_all(&wire::frame(b"").repeat(1_000)).ok();
     assert_eq!(wire::wait_closed(&mut stream), b"");
+}
+
+#[test]
+fn b3_empty_messages_above_the_rate_wait_and_cost_next_to_nothing() {
+    let hub = hub(&["--quiet", "--messages-per-second", "1000"]);
+    let (mut here, mut there) = (Member::connect(hub.chat()), Member::connect(hub.chat()));
+    here.say("/who");
+    here.notice(&["2 here: "]);
+    let floods = [
+        (hub.parcels(), wire::message("")),
+        (hub.chat(), b"\n".to_vec()),
+    ];
+    let floods = floods.map(|(door, unit)| {
+        thread::spawn(move || {
+            let mut stream = wire::open(door).unwrap();
+            stream.set_write_timeout(Some(LIMIT)).unwrap();
+            let bundle = unit.repeat(1_000);
+            // Until the hub has gone.
+            let count = (0..).take_while(|_| stream.write_all(&bundle).is_ok());
+            count.count()
+        })
+    });
+    // Both have used up what they may send at once by the end of this.
+    let slowest = delays(&mut here, &mut there, 20)[18];
+    let cpu = hub.cpu_time();
+    quiet(&mut here, Duration::from_secs(1));
+    let cpu = hub.cpu_time() - cpu;
+    let memory = hub.memory_bytes();
+    drop(hub);
+    let bundles = floods.map(|flood| flood.join().unwrap());
+    eprintln!(
+        "B3 at 1,000 a second: {cpu:?} of processor time in a second, {memory} B of memory, \
+         p95 {slowest:?}; {bundles:?} thousands were sent"
+    );
+    assert!(cpu < Duration::from_millis(100), "{cpu:?}");
+    assert!(slowest < Duration::from_millis(250), "{slowest:?}");
+    assert!(memory < 100 << 20, "{memory} bytes");
 }
 
 /// The answers at the parcel door, and whether the end was in good order.
