@@ -34,6 +34,8 @@ pub(crate) struct Served {
     shards: Arc<[Sender<Message>]>,
     /// Whose turn it is to get somebody who has come to a door that only this shard has.
     next: usize,
+    /// How many have come who have no address.
+    unnamed: u64,
 }
 
 impl Served {
@@ -47,6 +49,20 @@ impl Served {
             mailbox,
             shards,
             next: 0,
+            unnamed: 0,
+        }
+    }
+
+    /// What to call who has come: its address, or its process and which of those it is who have
+    /// none. One shard has all Unix doors.
+    fn label(&mut self, addr: Option<&Addr>, socket: &Socket) -> String {
+        match addr {
+            Some(Addr::Unix(_)) | None => {
+                let pid = socket.get(opt::PeerCredentials).map_or(0, |peer| peer.pid);
+                self.unnamed += 1;
+                format!("unix:{pid}.{}", self.unnamed)
+            }
+            Some(addr) => addr.to_string(),
         }
     }
 
@@ -70,7 +86,7 @@ impl Handler for Served {
         peer: Option<Addr>,
     ) {
         let arrival = Arrival {
-            label: label(peer.as_ref(), &socket).into(),
+            label: self.label(peer.as_ref(), &socket).into(),
             guest: Guests::of(peer.as_ref()),
             is_loopback: peer.as_ref().is_none_or(Addr::is_loopback),
         };
@@ -88,7 +104,7 @@ impl Handler for Served {
         socket: Socket,
         peer: Option<Addr>,
     ) {
-        let label = label(peer.as_ref(), &socket);
+        let label = self.label(peer.as_ref(), &socket);
         self.shard.crowded(reactor, listener, socket, &label);
     }
 
@@ -155,15 +171,5 @@ impl Handler for Served {
     fn trouble(&mut self, _reactor: &mut Reactor, source: Token, error: Error) {
         let door = self.shard.door_of(source).map_or("closed", Door::name);
         warn!("the {door} door: {error}; it goes on as soon as it can");
-    }
-}
-
-fn label(addr: Option<&Addr>, socket: &Socket) -> String {
-    match addr {
-        Some(Addr::Unix(_)) | None => {
-            let pid = socket.get(opt::PeerCredentials).map_or(0, |peer| peer.pid);
-            format!("unix:{pid}")
-        }
-        Some(addr) => addr.to_string(),
     }
 }

@@ -280,6 +280,20 @@ fn the_unix_door_takes_parcels_too_and_its_file_goes_with_the_hub() {
     assert!(watcher.text().ends_with(":from nearby"));
     watcher.notice(&["u.txt", "1"]);
     assert_eq!(hub.file("u.txt"), b"u");
+    // One process, and still nobody is taken for another.
+    let mut authors = Vec::new();
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(&wire::message("who is it?")).unwrap();
+        let said = watcher.text();
+        let author = said.strip_suffix(":who is it?").unwrap().to_owned();
+        assert!(author.starts_with(&format!("unix:{}.", std::process::id())));
+        assert!(!authors.contains(&author), "{author} of {authors:?}");
+        authors.push(author);
+        streams.push(stream);
+    }
+    drop(streams);
     assert!(hub.stop().success());
     assert_eq!(names(folder.path()), [""; 0]);
 }
