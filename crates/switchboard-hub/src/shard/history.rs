@@ -142,7 +142,7 @@ impl<N: Net> Shard<N> {
             Some(Read::Page(reader))
                 if self.is_caught_up_by(reader, id) && matches!(error, LogError::NoRoom { .. }) =>
             {
-                self.wait_for_more(net, reader);
+                self.wait_or_go_on(net, reader);
             }
             Some(Read::Page(reader)) if self.is_caught_up_by(reader, id) => {
                 self.reads.catching_up.remove(&reader);
@@ -262,6 +262,36 @@ impl<N: Net> Shard<N> {
         }
     }
 
+    /// A reader has got all that is on disk. True if that is all there will be.
+    fn wait_or_go_on(&mut self, net: &mut N, id: ConnectionId) -> bool {
+        let is_all = self.goes_on_without(net, id);
+        if !is_all {
+            self.wait_for_more(net, id);
+        }
+        is_all
+    }
+
+    /// Where nothing more will be on disk, a reader has to do without what is missing between that
+    /// and what its room says now.
+    fn goes_on_without(&mut self, net: &mut N, id: ConnectionId) -> bool {
+        let Some(it) = self.reads.catching_up.get(&id) else {
+            return false;
+        };
+        let Some(why) = self.why_not_kept(&it.room).map(str::to_owned) else {
+            return false;
+        };
+        let (room, next_seq) = (it.room.clone(), it.known + 1);
+        self.reads.catching_up.remove(&id);
+        if self.parcel(id).is_some() {
+            // It has come while that happened, and counts.
+            self.refuse_follow(net, id, &why);
+            self.break_off(net, id, &why);
+        } else if !self.can_read_on(net, id, &room, next_seq) {
+            self.skip_to_the_present(net, id, &room, next_seq);
+        }
+        true
+    }
+
     /// The next page of a reader that catches up is there.
     fn catch_up(&mut self, net: &mut N, id: ConnectionId, request: u64, page: &Page) {
         if !self.is_caught_up_by(id, request) {
@@ -283,8 +313,10 @@ impl<N: Net> Shard<N> {
         let (room, known, is_hole) = (it.room.clone(), it.known, it.known < page.last_seq);
         let is_stuck = page.entries.is_empty() && is_hole;
         it.step = Step::Takes;
-        if is_empty {
+        if is_empty && is_hole {
             self.wait_for_more(net, id);
+        } else if is_empty && self.wait_or_go_on(net, id) {
+            return;
         }
         self.send_to(net, id, piece.freeze());
         if is_stuck {

@@ -229,13 +229,29 @@ impl<N: Net> Shard<N> {
         room: &RoomName,
         next_seq: u64,
     ) {
+        let Some(seat) = self.seats.get(room) else {
+            return;
+        };
+        if self.journal.is_some() {
+            let epoch = seat.epoch;
+            return self.begin_to_catch_up(id, room, epoch, next_seq.saturating_sub(1));
+        }
+        self.skip_to_the_present(net, id, room, next_seq);
+    }
+
+    /// A reader goes on in the middle of what there is, and is told what it missed from the entry
+    /// `next_seq` on.
+    pub(super) fn skip_to_the_present(
+        &mut self,
+        net: &mut N,
+        id: ConnectionId,
+        room: &RoomName,
+        next_seq: u64,
+    ) {
         let (Some(form), Some(seat)) = (self.form_of(id, room), self.seats.get(room)) else {
             return;
         };
         let (range, epoch) = (net.feed_range(form.feed), seat.epoch);
-        if self.journal.is_some() {
-            return self.begin_to_catch_up(id, room, epoch, next_seq.saturating_sub(1));
-        }
         let from = form.first + range.start + (range.end - range.start) / 2;
         let missed = next_seq.min(from)..from;
         if let Some(connection) = self.connections.get(&id) {

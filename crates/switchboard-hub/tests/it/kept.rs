@@ -628,3 +628,30 @@ fn an_entry_of_the_log_is_read_as_it_was_given() {
     );
     assert_eq!(topics.count(), 2);
 }
+
+#[test]
+fn who_is_behind_when_the_log_stops_goes_on_with_what_there_is() {
+    let mut desk = fresh();
+    let (slow, other) = (desk.world.connect(CHAT), desk.world.connect(CHAT));
+    desk.world.takes(slow);
+    // More than waits for it and than the room's feed holds.
+    let line = "x".repeat(50_000) + "\n";
+    for _ in 0..2 * (OUTBOX_BYTES_MAX + FEED_BYTES_MAX) / line.len() {
+        desk.world.send(other, line.as_bytes());
+    }
+    desk.asked();
+    let reason = "disk I/O error".into();
+    let error = Arc::new(LogError::Stopped { reason });
+    desk.world.log_says(LogReply::Stopped { error });
+    while !desk.world.takes(slow).is_empty() {}
+    let id = desk.asked_for_page().unwrap();
+    // Nothing of it has come to the disk, and nothing ever will.
+    let room = "lobby".into();
+    let error = LogError::NoRoom { room };
+    desk.world.log_says(LogReply::ReadFailed { id, error });
+    let heard = desk.world.hears(slow);
+    assert!(heard.starts_with("* you were slow: "), "{heard:.200}");
+    assert!(heard.ends_with(&line), "it has the newest of what was said");
+    desk.world.connect(CHAT);
+    assert_eq!(desk.world.hears(slow), "* 10.0.0.1:3 joined\n");
+}
