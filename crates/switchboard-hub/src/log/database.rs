@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use rusqlite::ffi;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::Resource;
 
 use super::{LogError, locks, search};
 
@@ -52,6 +55,9 @@ const TABLES: &str = "
     CREATE VIRTUAL TABLE words USING fts5 (
         text, content = 'entries', content_rowid = 'id', tokenize = 'trigram'
     );";
+
+/// A page as the database writes them.
+const PAGE: [u8; 4096] = [0; 4096];
 
 /// The path of the log in a data folder.
 pub(super) fn path_in(data: &Path) -> PathBuf {
@@ -240,11 +246,8 @@ pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             ErrorCode::SystemIoFailure,
             ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC | ffi::SQLITE_IOERR_CLOSE,
         ) => Final(LogError::Stopped { reason }),
-        // A quota and the process's file size limit (EDQUOT, EFBIG) are told like a bad disk.
-        (ErrorCode::SystemIoFailure, ffi::SQLITE_IOERR_WRITE) => Passing(LogError::DiskFull {
-            path,
-            reason: format!("{reason} (a quota, a limit of the file's size, or a bad disk)"),
-        }),
+        // Of a quota, a file system that is read-only and a bad disk the database tells the same.
+        (ErrorCode::SystemIoFailure, ffi::SQLITE_IOERR_WRITE) => Passing(not_written(path, reason)),
         (
             ErrorCode::SystemIoFailure
             | ErrorCode::ReadOnly
@@ -259,6 +262,55 @@ pub(super) fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         }),
         _ => Final(LogError::Stopped { reason }),
     }
+}
+
+/// What a write means that the system refused for a reason which the database does not tell.
+fn not_written(path: PathBuf, reason: String) -> LogError {
+    if is_at_size_limit(&path) {
+        let reason = "the limit of a file's size is reached (ulimit -f)".to_owned();
+        return LogError::DiskFull { path, reason };
+    }
+    match try_to_write(&path) {
+        Err(error @ (Errno::DQUOT | Errno::NOSPC)) => LogError::DiskFull {
+            path,
+            reason: io::Error::from(error).to_string(),
+        },
+        Err(error) => LogError::Io {
+            action: "write",
+            path,
+            reason: io::Error::from(error).to_string(),
+        },
+        Ok(()) => LogError::Io {
+            action: "write",
+            path,
+            reason,
+        },
+    }
+}
+
+/// Whether one of the log's files cannot grow by a page because of the process's limit.
+fn is_at_size_limit(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let bytes = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let largest = bytes(path).max(bytes(Path::new(&wal)));
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    limit.is_some_and(|limit| largest + 2 * PAGE.len() as u64 > limit)
+}
+
+/// Writes a page beside the log, to a file without a name.
+fn try_to_write(path: &Path) -> Result<(), Errno> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = match retry_on_intr(|| rustix::fs::open(folder, flags, mode)) {
+        // Not every file system has such files, and then this tells nothing.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::MFILE | Errno::NFILE) => {
+            return Ok(());
+        }
+        other => other?,
+    };
+    retry_on_intr(|| rustix::io::pwrite(&file, &PAGE, 0)).map(drop)
 }
 
 /// Why a log cannot be opened.

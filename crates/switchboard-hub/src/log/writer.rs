@@ -394,6 +394,15 @@ impl<F: Fn(Asker, LogReply)> Writer<F> {
         self.batch_bytes = 0;
         self.marks.clear();
         self.touched.clear();
+        // What was taken and will never be written is not there.
+        match Lives::load(&self.connection) {
+            Ok(lives) => self.lives = lives,
+            Err(error) => {
+                tracing::error!(%error, "can't tell what the log has");
+                self.lives = Lives::default();
+            }
+        }
+        self.upkeep = Upkeep::new(&self.config, &self.lives);
         self.state = State::Stopped(error);
     }
 

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use switchboard_hub::log::{LogConfig, LogReader, LogReply, PageFrom, verify};
+use switchboard_hub::log::{
+    Asker, Journal, LogConfig, LogReader, LogReply, LogRequest, PageFrom, verify,
+};
 
 use super::{Desk, entry, temp};
 
@@ -111,6 +113,20 @@ fn disk_child() {
             other => panic!("{other:?}"),
         }
     }
+    // Who asks about the room may be told something before.
+    desk.log.request(
+        Asker(0),
+        LogRequest::Room {
+            id: 9,
+            room: "a".into(),
+        },
+    );
+    let room = loop {
+        if let LogReply::Room { id: 9, room } = desk.reply() {
+            break room;
+        }
+    };
+    println!("\nroom={}", room.map_or(0, |(room, _)| room.last_seq));
     // Reading goes on, whatever became of writing.
     println!("\nread={}", desk.page("a", PageFrom::Newest, 100).last_seq);
     desk.log.give_up();
@@ -152,6 +168,8 @@ fn a_failed_fsync_stops_the_log() {
                 assert!(text.find("stopped=") > text.rfind("durable="), "{text}");
             }
             assert_eq!(told(&text, "read="), [durable.len().to_string()], "{text}");
+            // What was taken and could not be written is not told of.
+            assert_eq!(told(&text, "room="), [durable.len().to_string()], "{text}");
             let report = verify(data.path()).unwrap();
             assert!(report.is_sound(), "{report:?}");
             assert!(report.entries >= durable.len() as u64);
@@ -177,6 +195,7 @@ fn a_file_size_limit_is_a_full_disk() {
     let stalled = told(&text, "stalled=");
     assert_eq!(stalled.len(), 1, "{text}");
     assert!(stalled[0].starts_with("disk full: "), "{text}");
+    assert!(stalled[0].contains("ulimit -f"), "{text}");
     assert_eq!(
         told(&text, "read="),
         [told(&text, "durable=").len().to_string()],
@@ -184,6 +203,40 @@ fn a_file_size_limit_is_a_full_disk() {
     );
     let report = verify(data.path()).unwrap();
     assert!(report.is_sound(), "{report:?}");
+}
+
+/// F7: what the system does not let be written is told for what it is.
+#[test]
+fn a_write_that_is_refused_is_told_with_its_reason() {
+    for (errno, begins, reason) in [
+        ("EDQUOT", "disk full: ", "Disk quota exceeded"),
+        ("ENOSPC", "disk full: ", ""),
+        ("EROFS", "can't write ", "Read-only file system"),
+        ("EIO", "can't write ", "Input/output error"),
+    ] {
+        let data = temp();
+        Desk::open(data.path()).log.close();
+        let output = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e"])
+            .arg(format!("inject=pwrite64:error={errno}:when=40+"))
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "log::crash::disk_child", "--nocapture"])
+            .env(DISK_DATA, data.path())
+            .output();
+        let Some(output) = output.ok().filter(|output| output.status.success()) else {
+            println!("skipped: needs strace, and leave to trace");
+            return;
+        };
+        let text = String::from_utf8(output.stdout).unwrap();
+        let stalled = told(&text, "stalled=");
+        assert_eq!(stalled.len(), 1, "{text}");
+        assert!(stalled[0].starts_with(begins), "{errno}: {text}");
+        assert!(stalled[0].contains(reason), "{errno}: {text}");
+        // It is only late: what was taken is still to be written.
+        let taken = told(&text, "durable=").len() + 1;
+        assert_eq!(told(&text, "room="), [taken.to_string()], "{text}");
+        assert!(verify(data.path()).unwrap().is_sound(), "{errno}");
+    }
 }
 
 /// F8: a disk that takes its time makes acknowledgements late, and nobody's request.
