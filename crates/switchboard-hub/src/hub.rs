@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use berkeley::{Addr, Endpoint, Family, Protocol, Socket, Transport, create_servers, opt};
-use switchboard_reactor::{Reactor, Sender};
+use switchboard_reactor::{Reactor, Receiver, Sender};
 
 use self::crew::{AtWork, Farewell, Hand, Start};
 use crate::config::{Config, Door, Keep};
@@ -82,7 +82,7 @@ impl Hub {
     ///
     /// # Errors
     /// The folder cannot be used, an address is taken or not to be had, or the back end is not
-    /// available. Nothing stays open then.
+    /// available. Nothing stays open then, and a folder that was made for it goes again.
     pub fn open(config: Config) -> Result<Self, HubError> {
         let mut reactor = crew::reactor(config.backend)?;
         if let Some(why) = reactor.fallback() {
@@ -96,11 +96,27 @@ impl Hub {
         let others = hands.iter().map(|hand| hand.mail.clone());
         let shards: Arc<[Sender<Message>]> = core::iter::once(mail).chain(others).collect();
         let store = Arc::new(open_store(&config.data, &shards)?);
+        let opened = Self::open_doors(config, reactor, (mailbox, shards, hands), &store);
+        if opened.is_err()
+            && let Some(store) = Arc::into_inner(store)
+        {
+            store.take_back();
+        }
+        opened
+    }
+
+    /// Opens what a hub has besides its folder.
+    fn open_doors(
+        config: Config,
+        mut reactor: Reactor,
+        (mailbox, shards, hands): (Receiver<Message>, Arc<[Sender<Message>]>, Vec<Hand>),
+        store: &Arc<Store>,
+    ) -> Result<Self, HubError> {
         let log = match config.log {
             Some(keep) => Some(Arc::new(open_log(&config.data, keep, &shards)?)),
             None => None,
         };
-
+        let count = u16::try_from(shards.len()).unwrap_or(SHARDS_MAX);
         let mut limits = config.limits;
         limits.connections = limits.connections.min(room_for_connections()?);
         let shared = Shared::new();
@@ -113,7 +129,7 @@ impl Hub {
             senses: config.senses.clone(),
             shared: Arc::clone(&shared),
             kept_rooms: config.kept_rooms.clone(),
-            store: Some(Arc::clone(&store)),
+            store: Some(Arc::clone(store)),
             journal: log.clone().map(|log| log as SharedJournal),
         };
         let start = |number| Start {
@@ -140,7 +156,7 @@ impl Hub {
             served: Served::new(shard, mailbox, Arc::clone(&shards)),
             hands,
             shards,
-            store,
+            store: Arc::clone(store),
             log,
             doors,
             files_dir,

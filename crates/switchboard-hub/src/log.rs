@@ -35,7 +35,8 @@ mod upkeep;
 mod verify;
 mod writer;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -204,7 +205,7 @@ impl Log {
     fn spawn(
         &mut self,
         name: &str,
-        data: &std::path::Path,
+        data: &Path,
         run: impl FnOnce() + Send + 'static,
     ) -> Result<(), LogError> {
         let thread = thread::Builder::new().name(name.into()).spawn(run);
@@ -219,7 +220,7 @@ impl Log {
     fn spawn_reader(
         &mut self,
         name: &str,
-        data: &std::path::Path,
+        data: &Path,
         reader: LogReader,
     ) -> Result<Reads, LogError> {
         let (queue, requests) = mpsc::channel();
@@ -285,6 +286,15 @@ impl Journal for Log {
 
     fn backlog(&self) -> Backlog {
         self.shared.backlog()
+    }
+}
+
+/// Removes the files of a log in which there is nothing, and which nobody has open.
+pub(crate) fn remove(data: &Path) -> io::Result<()> {
+    database::remove(data)?;
+    match std::fs::remove_file(data.join(locks::FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

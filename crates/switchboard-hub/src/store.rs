@@ -231,6 +231,8 @@ pub struct Store {
     shared: Arc<Shared>,
     /// Held until the threads are gone; the kernel lets it go with the process at the latest.
     lock: File,
+    /// Folders that were not there before, the data folder first, if that was made.
+    made: Vec<PathBuf>,
 }
 
 impl Store {
@@ -250,7 +252,7 @@ impl Store {
         config: StoreConfig,
         replies: impl Fn(Reply) + Send + Sync + Clone + 'static,
     ) -> Result<Self, StoreError> {
-        let (folder, lock) = Folder::open(&config.data)?;
+        let (folder, lock, made) = Folder::open(&config.data)?;
         folder.remove_orphans()?;
         folder.probe()?;
 
@@ -261,6 +263,7 @@ impl Store {
             threads: Vec::new(),
             shared: Arc::clone(&shared),
             lock,
+            made,
         };
         for number in 0..config.threads.max(1) {
             let (queue, requests) = mpsc::channel();
@@ -309,8 +312,17 @@ impl Store {
     }
 }
 
-impl Drop for Store {
-    fn drop(&mut self) {
+impl Store {
+    /// Closes, and removes the data folder if it was made when this was opened: what could not
+    /// begin is to leave nothing behind. A folder into which anything was put stays.
+    pub(crate) fn take_back(mut self) {
+        self.end_threads();
+        if let Err(error) = folder::remove(&self.made) {
+            tracing::warn!(%error, "can't remove the data folder, which is new");
+        }
+    }
+
+    fn end_threads(&mut self) {
         // A thread whose queue has no sender left does the rest of it and ends.
         self.queues.clear();
         for thread in self.threads.drain(..) {
@@ -318,6 +330,12 @@ impl Drop for Store {
                 tracing::error!("a thread of the store panicked");
             }
         }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.end_threads();
         // Closing alone would leave it to a child that is forked and not yet another program.
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "can't unlock the data folder");

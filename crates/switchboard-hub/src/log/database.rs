@@ -64,6 +64,18 @@ pub(super) fn path_in(data: &Path) -> PathBuf {
     data.join(FILE)
 }
 
+/// Removes the files of a log that nobody has open, and in which there is nothing.
+pub(super) fn remove(data: &Path) -> io::Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let file = data.join(format!("{FILE}{end}"));
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Opens the log to write it; makes it if it is not there.
 pub(super) fn open(data: &Path, lock_wait: Duration) -> Result<Connection, LogError> {
     let path = path_in(data);

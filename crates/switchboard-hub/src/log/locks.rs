@@ -26,10 +26,13 @@ impl Drop for Lock {
     }
 }
 
+/// The lock file's name in a data folder.
+pub(super) const FILE: &str = "log.lock";
+
 /// Takes `DATA/log.lock`, which makes this process the only one that numbers entries here. The
 /// database's own lock is held for one commit at a time.
 pub(super) fn take(data: &Path) -> Result<Lock, LogError> {
-    let path = data.join("log.lock");
+    let path = data.join(FILE);
     let failed = |error: std::io::Error| LogError::Io {
         action: "lock",
         path: path.clone(),

@@ -39,9 +39,10 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Creates what is missing, and locks it for this process.
-    pub(super) fn open(data: &Path) -> Result<(Self, File), StoreError> {
-        create_durably(data)?;
+    /// Creates what is missing, and locks it for this process. Answers also which folders were
+    /// made, from the data folder up, if that and what is in it are new.
+    pub(super) fn open(data: &Path) -> Result<(Self, File, Vec<PathBuf>), StoreError> {
+        let mut made = create_durably(data)?;
         // The one place a symbolic link is followed: the data folder may be one.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let data_folder = retry_on_intr(|| rustix::fs::open(data, flags, Mode::empty()))
@@ -50,14 +51,19 @@ impl Folder {
         let lock = lock(&data_folder, data)?;
 
         let (files_path, partial_path) = (data.join("files"), data.join("partial"));
+        let (files, is_new) = open_child(&data_folder, "files", &files_path)?;
+        let (partial, is_new_too) = open_child(&data_folder, "partial", &partial_path)?;
+        if !is_new || !is_new_too {
+            made.clear();
+        }
         let folder = Self {
-            files: open_child(&data_folder, "files", &files_path)?,
-            partial: open_child(&data_folder, "partial", &partial_path)?,
+            files,
+            partial,
             files_path,
             partial_path,
         };
         sync(&data_folder).map_err(|error| StoreError::io("sync", data, error))?;
-        Ok((folder, lock))
+        Ok((folder, lock, made))
     }
 
     /// The same folders by handles of their own.
@@ -216,16 +222,33 @@ impl Folder {
     }
 }
 
-/// Creates a folder with those above it, and writes each new name to the disk.
-fn create_durably(data: &Path) -> Result<(), StoreError> {
+/// Removes a data folder that was made and in which nothing has come about: `made` is what
+/// [`Folder::open`] answered. Only for who holds the lock.
+///
+/// # Errors
+/// Something is in it, or the system refuses: then the rest stays.
+pub(super) fn remove(made: &[PathBuf]) -> io::Result<()> {
+    if let Some(data) = made.first() {
+        fs::remove_dir(data.join("files"))?;
+        fs::remove_dir(data.join("partial"))?;
+        crate::log::remove(data)?;
+        fs::remove_file(data.join("lock"))?;
+    }
+    made.iter().try_for_each(fs::remove_dir)
+}
+
+/// Creates a folder with those above it, and writes each new name to the disk. Answers those that
+/// were made, from the innermost up; none if somebody else has made the innermost.
+fn create_durably(data: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let missing = data
         .ancestors()
         .take_while(|folder| !folder.exists())
         .count();
-    match fs::create_dir_all(data) {
+    let above = data.parent().map_or(Ok(()), fs::create_dir_all);
+    match above.and_then(|()| fs::create_dir(data)) {
         Ok(()) => {}
-        // Not a folder: opening it says so more clearly.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        // Somebody's, or not a folder: opening it says so more clearly.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Vec::new()),
         Err(error) => return Err(StoreError::io("create the folder", data, error)),
     }
     for created in data.ancestors().take(missing) {
@@ -241,12 +264,14 @@ fn create_durably(data: &Path) -> Result<(), StoreError> {
             .and_then(|parent| sync(&parent))
             .map_err(|error| StoreError::io("sync", parent, error))?;
     }
-    Ok(())
+    Ok(data.ancestors().take(missing).map(Path::to_owned).collect())
 }
 
-fn open_child(data: &File, name: &str, path: &Path) -> Result<File, StoreError> {
+/// Opens a folder, and answers whether it was made.
+fn open_child(data: &File, name: &str, path: &Path) -> Result<(File, bool), StoreError> {
     match rustix::fs::mkdirat(data, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => open_folder(data, name, path),
+        Ok(()) => Ok((open_folder(data, name, path)?, true)),
+        Err(Errno::EXIST) => Ok((open_folder(data, name, path)?, false)),
         Err(error) => Err(StoreError::io("create the folder", path, error)),
     }
 }
@@ -307,7 +332,7 @@ mod tests {
     #[test]
     fn naming_by_link_replaces_nothing() {
         let data = tempfile::tempdir().unwrap();
-        let (folder, _lock) = Folder::open(data.path()).unwrap();
+        let (folder, _lock, _made) = Folder::open(data.path()).unwrap();
         folder
             .create_partial("1.part")
             .unwrap()

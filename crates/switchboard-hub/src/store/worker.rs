@@ -143,7 +143,7 @@ mod tests {
     #[track_caller]
     fn stores_nothing(end: impl Fn(&Shared), is_expected: impl Fn(&StoreError) -> bool) {
         let data = tempfile::tempdir().unwrap();
-        let (folder, _lock) = Folder::open(data.path()).unwrap();
+        let (folder, _lock, _made) = Folder::open(data.path()).unwrap();
         let shared = Arc::new(Shared::default());
         let replies = RefCell::new(Vec::new());
         let tell = |reply| replies.borrow_mut().push(reply);

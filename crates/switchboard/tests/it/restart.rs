@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 
 use tempfile::TempDir;
 use testkit::{Hub, Program, names, wire};
@@ -251,4 +252,40 @@ fn a_hub_that_dies_is_no_end_in_good_order() {
         end.map_err(|error| error.kind()),
         Err(ErrorKind::ConnectionReset)
     );
+}
+
+#[test]
+fn a_hub_that_can_not_begin_leaves_no_new_folder_behind() {
+    let (hub, folder) = (hub(&[]), TempDir::new().unwrap());
+    let place = hub.chat().to_string();
+    let serve = |data: &Path, shards: &str| {
+        let data = data.to_str().unwrap();
+        let doors = [
+            "--chat",
+            &place,
+            "--parcels",
+            "127.0.0.1:0",
+            "--time",
+            "off",
+        ];
+        let words = ["serve", "--data", data, "--shards", shards];
+        run(&[&words[..], &doors[..]].concat()).failed_with(&[&place, "in use"]);
+    };
+    for shards in ["1", "2"] {
+        serve(&folder.path().join("new/data"), shards);
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+    // What was there stays as it was.
+    let old = folder.path().join("old");
+    fs::create_dir(&old).unwrap();
+    serve(&old, "1");
+    assert!(old.is_dir());
+    let data = folder.path().join("data");
+    let mut other = Hub::start_in(bin(), &data, &[]);
+    other.serves();
+    other.stop();
+    let files = names(&data.join("files"));
+    serve(&data, "1");
+    assert_eq!(names(&data.join("files")), files);
+    assert!(data.join("log.sqlite").is_file());
 }
