@@ -79,14 +79,25 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         );
         return Ok(());
     }
+    let is_here = |minor: &u32| found.iter().any(|each| each.minor == *minor);
+    for minor in MINORS.iter().filter(|minor| is_full && !is_here(minor)) {
+        eprintln!("xtask: skipped Python 3.{minor}: not here");
+    }
     let modules = match (named, is_full) {
         ([], true) => &ALL[..],
         ([], false) => &QUICK[..],
         (named, _) => named,
     };
+    let mut failed = Vec::new();
     for interpreter in &found {
         let folder = build(interpreter)?;
-        test(interpreter, &folder, modules)?;
+        if let Err(error) = test(interpreter, &folder, modules) {
+            eprintln!("xtask: {error:#}");
+            failed.push(format!("3.{}", interpreter.minor));
+        }
+    }
+    if !failed.is_empty() {
+        bail!("tests failed with Python {}", failed.join(", "));
     }
     Ok(())
 }

@@ -168,9 +168,11 @@ def compare(arguments, name, lists, rows):
     """Runs one module on both sides; answers how many differences stand."""
     results = pathlib.Path(arguments.results)
     kept = results / f"{name}.own.json"
+    own = None
     if kept.exists() and not arguments.fresh:
         own = json.loads(kept.read_text())
-    else:
+        own = own if own["python"] == sys.version else None
+    if own is None:
         own, said = side(None, results, name, lists["leave-out"])
         if own is None:
             print(f"{name}: the interpreter's own modules: {said}")

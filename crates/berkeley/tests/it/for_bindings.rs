@@ -8,12 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use berkeley::select::{Epoll, EpollFlags, FdSet, Poll, PollFlags, select_with};
+use berkeley::selector::{Interest, IoUring, Key, Selector, Trigger};
 use berkeley::{
     ControlBuf, Errno, Error, Family, Hook, Kind, Level, Mode, MsgFlags, Protocol, Result, Socket,
     control_len, raw_cmsgs,
 };
 
-use crate::support::{await_asleep, drain, is_nonblocking, receive, thread_id, unix_pair};
+use crate::support::{
+    PATIENCE, Storm, await_asleep, drain, is_nonblocking, receive, thread_id, unix_pair,
+};
 
 const NONE: MsgFlags = MsgFlags::NONE;
 
@@ -182,4 +185,39 @@ fn bare_waits_go_through_a_hook() {
     epoll.poll_with(&hook, &mut events, 10, None).unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(hook.calls.get(), 3);
+}
+
+#[test]
+fn a_signal_ends_a_wait_on_a_ring_that_asks_for_that_and_no_other() {
+    let Ok(ring) = IoUring::new().inspect_err(|error| eprintln!("skipped: {error}")) else {
+        return;
+    };
+    let (a, b) = unix_pair(Kind::STREAM);
+    ring.register(b.as_fd(), Key(7), Interest::READABLE, Trigger::Level)
+        .unwrap();
+    let mut events = Vec::new();
+    let limit = Duration::from_millis(100);
+    let mut storm = Storm::over(&thread_id());
+    storm.await_signals(1);
+    for wanted in [None, Some(PATIENCE)] {
+        let error = ring.wait_interruptibly(&mut events, wanted).unwrap_err();
+        assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+    }
+    let start = Instant::now();
+    ring.wait(&mut events, Some(limit)).unwrap();
+    assert!(events.is_empty() && start.elapsed() >= limit);
+    storm.await_signals(1);
+    drop(storm);
+    // A caller that goes on is told of the limit as by any other wait.
+    let start = Instant::now();
+    while ring
+        .wait_interruptibly(&mut events, Some(limit.saturating_sub(start.elapsed())))
+        .is_err()
+    {}
+    assert!(events.is_empty() && start.elapsed() >= limit);
+    // What is ready is told, also by a wait that ended so before.
+    a.send_all(b"x").unwrap();
+    ring.wait_interruptibly(&mut events, None).unwrap();
+    let keys: Vec<_> = events.iter().map(|event| event.key).collect();
+    assert_eq!(keys, [Key(7)]);
 }
