@@ -46,7 +46,8 @@ cargo xtask sim WORDS...    worlds that are made up: `--seeds N [--from SEED]` o
                             for what happens in one
 cargo xtask python [MODULE...]
                             Python's own tests on our _socket and select, beside its own: the quick
-                            ones, or those named; `--full`: all, with each Python 3.11 to 3.13 here
+                            ones, or those named; `--full`: all, with each Python 3.11 to 3.13
+                            here; `--leaks`: its search for leaks, with one that counts references
 cargo xtask prepare         looks for the programs the tests need, installs them where it can";
 
 fn main() -> ExitCode {

@@ -48,27 +48,47 @@ const ALL: [&str; 21] = [
     "test.test_asyncio.test_sendfile",
 ];
 
+/// What is run again and again, for leaks.
+const LEAKY: [&str; 4] = ["test_socket", "test_select", "test_poll", "test_epoll"];
+
+/// What builds the package.
+const MATURIN: &str = "maturin>=1.9,<2";
+
 /// All modules on both sides, of one interpreter.
 const FULL_TIME_MAX: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// Asks an interpreter who it is: five lines.
+/// Asks an interpreter who it is: six lines.
 const QUESTION: &str = "import sys, sysconfig, _socket
 print(sys.implementation.name)
 print(*sys.version_info[:2])
+print(sys.abiflags + '-')
 print(sysconfig.get_config_var('EXT_SUFFIX'))
 print(getattr(_socket, '__file__', ''))
-print(sysconfig.get_config_var('Py_GIL_DISABLED') or 0)";
+print(hasattr(sys, 'gettotalrefcount'))";
 
 /// An interpreter that our modules can be built for.
 struct Interpreter {
     program: PathBuf,
     minor: u32,
+    /// Of the files of modules.
     suffix: String,
+    /// Its own `_socket` is no file that another file could stand before.
+    is_built_in: bool,
+    counts_references: bool,
+}
+
+impl Interpreter {
+    /// Where all is kept that is built for it.
+    fn folder(&self) -> PathBuf {
+        let debug = if self.counts_references { "d" } else { "" };
+        target().join(format!("python/3.{}{debug}", self.minor))
+    }
 }
 
 /// `cargo xtask python`: everything with `--full`, else what takes seconds; or the modules named.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let (is_full, named) = match words {
+        ["--leaks", named @ ..] => return leaks(named),
         ["--full", named @ ..] => (true, named),
         named => (false, named),
     };
@@ -91,7 +111,8 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let mut failed = Vec::new();
     for interpreter in &found {
         let folder = build(interpreter)?;
-        if let Err(error) = test(interpreter, &folder, modules) {
+        let tested = test(interpreter, &folder, modules);
+        if let Err(error) = tested.and_then(|()| install(interpreter, is_full)) {
             eprintln!("xtask: {error:#}");
             failed.push(format!("3.{}", interpreter.minor));
         }
@@ -123,7 +144,8 @@ fn interpreters(all: bool) -> Vec<Interpreter> {
     }
     let mut found: Vec<Interpreter> = Vec::new();
     for interpreter in programs.into_iter().filter_map(ask) {
-        if found.iter().all(|other| other.minor != interpreter.minor) {
+        let is_new = found.iter().all(|other| other.minor != interpreter.minor);
+        if is_new && !interpreter.is_built_in {
             found.push(interpreter);
         }
     }
@@ -148,15 +170,17 @@ fn ask(program: PathBuf) -> Option<Interpreter> {
         .ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     let mut lines = said.lines();
-    let (name, version, suffix) = (lines.next()?, lines.next()?, lines.next()?);
-    // Without a file of its own there is nothing that another file could stand before.
-    let (file, is_free_threaded) = (lines.next()?, lines.next()? != "0");
+    let (name, version, flags) = (lines.next()?, lines.next()?, lines.next()?);
+    let (suffix, file, counts) = (lines.next()?, lines.next()?, lines.next()?);
     let minor = version.strip_prefix("3 ")?.parse().ok()?;
-    let is_fit = name == "cpython" && MINORS.contains(&minor) && !file.is_empty();
-    (is_fit && !is_free_threaded).then(|| Interpreter {
+    let is_free_threaded = flags.contains('t');
+    let is_fit = name == "cpython" && MINORS.contains(&minor) && !is_free_threaded;
+    is_fit.then(|| Interpreter {
         program,
         minor,
         suffix: suffix.to_owned(),
+        is_built_in: file.is_empty(),
+        counts_references: counts == "True",
     })
 }
 
@@ -178,7 +202,7 @@ fn build(interpreter: &Interpreter) -> Result<PathBuf> {
     if !status.success() {
         bail!("failed: {shown}");
     }
-    let folder = target().join(format!("python/3.{}/modules", interpreter.minor));
+    let folder = interpreter.folder().join("modules");
     fs::create_dir_all(&folder).with_context(|| format!("{}: not made", folder.display()))?;
     let library = target().join("debug/libberkeley_python.so");
     for module in ["_socket", "select"] {
@@ -190,7 +214,7 @@ fn build(interpreter: &Interpreter) -> Result<PathBuf> {
 
 /// The package as it is installed; answers the folder for the path.
 fn package(interpreter: &Interpreter, modules: &Path) -> Result<PathBuf> {
-    let folder = target().join(format!("python/3.{}/package", interpreter.minor));
+    let folder = interpreter.folder().join("package");
     let place = folder.join("berkeley");
     fs::create_dir_all(&place).with_context(|| format!("{}: not made", place.display()))?;
     let source = root().join("crates/berkeley-python/python/berkeley");
@@ -215,7 +239,7 @@ fn target() -> PathBuf {
 fn test(interpreter: &Interpreter, folder: &Path, modules: &[&str]) -> Result<()> {
     let package = package(interpreter, folder)?;
     let tests = root().join("crates/berkeley-python/tests");
-    let results = target().join(format!("python/3.{}/results", interpreter.minor));
+    let results = interpreter.folder().join("results");
     let mut own = Command::new(&interpreter.program);
     own.args(["-W", "ignore"])
         .arg(tests.join("own.py"))
@@ -226,31 +250,116 @@ fn test(interpreter: &Interpreter, folder: &Path, modules: &[&str]) -> Result<()
         .arg(folder)
         .arg(results)
         .args(modules);
-    let mut installed = Command::new(&interpreter.program);
-    installed
-        .args(["-W", "ignore"])
-        .arg(tests.join("package.py"))
-        .env("PYTHONPATH", package);
+    let mut assembled = Command::new(&interpreter.program);
+    assembled.env("PYTHONPATH", package);
+    run_tests("own.py", interpreter, &mut own, limited::TEST_TIME_MAX)?;
+    test_package("package.py", interpreter, &mut assembled)?;
+    run_tests("suite.py", interpreter, &mut suite, FULL_TIME_MAX)
+}
+
+/// The tests of the package, by an interpreter that finds it.
+fn test_package(name: &str, interpreter: &Interpreter, command: &mut Command) -> Result<()> {
+    let tests = root().join("crates/berkeley-python/tests");
+    command.args(["-W", "ignore"]).arg(tests.join("package.py"));
     // Built by the other tests; alone, those with a hub say that they were skipped.
     let hub = target().join("debug/switchboard");
     if hub.exists() {
-        installed.env("SWITCHBOARD", hub);
+        command.env("SWITCHBOARD", hub);
     }
-    for (name, command, limit) in [
-        ("own.py", &mut own, limited::TEST_TIME_MAX),
-        ("package.py", &mut installed, limited::TEST_TIME_MAX),
-        ("suite.py", &mut suite, FULL_TIME_MAX),
-    ] {
-        let shown = format!("{name} with Python 3.{}", interpreter.minor);
-        eprintln!("xtask: {shown}");
+    run_tests(name, interpreter, command, limited::TEST_TIME_MAX)
+}
+
+fn run_tests(
+    name: &str,
+    interpreter: &Interpreter,
+    command: &mut Command,
+    limit: Duration,
+) -> Result<()> {
+    let shown = format!("{name} with Python 3.{}", interpreter.minor);
+    eprintln!("xtask: {shown}");
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(target());
+    let pass_on = |_, bytes: &[u8]| std::io::stdout().write_all(bytes);
+    let status = limited::run(&shown, command, limit, pass_on)?;
+    if !status.success() {
+        bail!("failed: {shown}");
+    }
+    Ok(())
+}
+
+/// `pip install` of the sources into an environment of its own, and the package's tests there.
+fn install(interpreter: &Interpreter, is_full: bool) -> Result<()> {
+    if !is_full {
+        return Ok(());
+    }
+    let folder = interpreter.folder().join("installed");
+    let programs = folder.join("bin");
+    let python = programs.join("python3");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(programs).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(path).context("PATH")?;
+    let pip = |words: &[&str]| {
+        let mut command = Command::new(&python);
+        command.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
+        command.args(words).env("PATH", &path).current_dir(root());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let mut environment = Command::new(&interpreter.program);
+    environment.args(["-m", "venv", "--clear"]).arg(&folder);
+    let has_environment = environment.status().is_ok_and(|status| status.success());
+    if !has_environment || !pip(&[MATURIN]) {
+        let minor = interpreter.minor;
+        eprintln!(
+            "xtask: skipped pip install with Python 3.{minor}: no environment, or no {MATURIN}"
+        );
+        return Ok(());
+    }
+    if !pip(&["--no-build-isolation", "./crates/berkeley-python"]) {
+        bail!("failed: pip install ./crates/berkeley-python");
+    }
+    test_package(
+        "package.py, installed,",
+        interpreter,
+        &mut Command::new(&python),
+    )
+}
+
+/// The interpreter's own search for leaks, on its own modules and on ours: minutes.
+fn leaks(named: &[&str]) -> Result<()> {
+    let mut programs = vec![PathBuf::from("python3"), PathBuf::from("python3-dbg")];
+    programs.extend(MINORS.map(|minor| PathBuf::from(format!("python3.{minor}-dbg"))));
+    programs.extend(beside());
+    let mut found = programs.into_iter().filter_map(ask);
+    let Some(interpreter) = found.find(|each| each.counts_references) else {
+        eprintln!(
+            "xtask: skipped the search for leaks: no Python that counts references \
+             (hint: apt-get install python3-dbg libpython3-testsuite)"
+        );
+        return Ok(());
+    };
+    let folder = build(&interpreter)?;
+    let modules = if named.is_empty() { &LEAKY[..] } else { named };
+    let tests = root().join("crates/berkeley-python/tests");
+    for (name, side) in [("its own", Path::new("-")), ("our", &folder)] {
+        let mut command = Command::new(&interpreter.program);
         command
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .current_dir(target());
-        let pass_on = |_, bytes: &[u8]| std::io::stdout().write_all(bytes);
-        let status = limited::run(&shown, command, limit, pass_on)?;
-        if !status.success() {
-            bail!("failed: {shown}");
-        }
+            .args(["-W", "ignore"])
+            .arg(tests.join("leaks.py"))
+            .arg(side)
+            .args(modules);
+        run_tests(
+            &format!("leaks.py, {name} modules,"),
+            &interpreter,
+            &mut command,
+            FULL_TIME_MAX,
+        )?;
     }
     Ok(())
 }

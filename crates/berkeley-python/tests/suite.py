@@ -226,6 +226,7 @@ def main():
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("modules", nargs="+")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     pathlib.Path(arguments.results).mkdir(parents=True, exist_ok=True)
     lists, rows = exceptions(), []
     stand = sum(compare(arguments, name, lists, rows) for name in arguments.modules)
