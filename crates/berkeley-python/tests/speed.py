@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What calls cost on our modules beside the interpreter's own, measured by turns.
 
-    speed.py FOLDER [--rounds N]
+    speed.py FOLDER [--rounds N] [--only TEXT]
 
 Each side is a process that stays; they are measured in slices of some milliseconds, by turns, so
 that what the machine does besides hits both. Printed are the medians in nanoseconds and their ratio.
@@ -164,12 +164,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     own, names = start(None)
     ours, _names = start(pathlib.Path(arguments.folder).resolve())
     print(f"{'nanoseconds, medians':40} {'its own':>10} {'ours':>10}  ratio  of the least")
     worst = 0.0
-    for name in names:
+    for name in (name for name in names if arguments.only in name):
         times = ([], [])
         for round_ in range(arguments.rounds + 2):
             sides = [(own, 0), (ours, 1)]
