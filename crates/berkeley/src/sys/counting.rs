@@ -8,6 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
     static HELD: Cell<usize> = const { Cell::new(0) };
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -21,6 +22,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
         HELD.set(HELD.get().wrapping_add(layout.size()));
+        TAKEN.set(TAKEN.get().wrapping_add(layout.size()));
         // SAFETY: the caller's promises are those of this function.
         unsafe { System.alloc(layout) }
     }
@@ -44,4 +46,15 @@ pub(crate) fn held(call: impl FnOnce()) -> isize {
     let before = HELD.get();
     call();
     HELD.get().wrapping_sub(before).cast_signed()
+}
+
+/// How many bytes this thread has got by `call`, whether it has given them back or not.
+#[allow(
+    dead_code,
+    reason = "each program of tests has this and needs a part of it"
+)]
+pub(crate) fn taken(call: impl FnOnce()) -> usize {
+    let before = TAKEN.get();
+    call();
+    TAKEN.get().wrapping_sub(before)
 }

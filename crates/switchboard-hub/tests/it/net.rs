@@ -600,7 +600,7 @@ impl World {
     }
 }
 
-fn moment() -> Moment {
+pub(crate) fn moment() -> Moment {
     Moment {
         year: 2026,
         month: 11,
