@@ -11,7 +11,7 @@ use switchboard_wire::{DeliveryDecoder, EntryFrame, parcel};
 use super::exec::Runner;
 use super::pauses::Pauses;
 use super::place::{News, Place};
-use super::{Audience, LASTING, Mail, STOP_LIMIT, TailError, TailNote, TailOptions};
+use super::{Audience, Mail, STOP_LIMIT, TailError, TailNote, TailOptions};
 
 /// What we ask for is short, and is all that we ever send.
 const OUTBOX_BYTES_MAX: usize = 64 * 1024;
@@ -136,8 +136,8 @@ impl<'a> Follower<'a> {
             if let Some(timer) = link.answer_timer {
                 reactor.cancel_timer(timer);
             }
-            if self.place.is_there() && link.since.elapsed() >= LASTING {
-                self.pauses.reset();
+            if self.place.is_there() {
+                self.pauses.worked_for(link.since.elapsed());
             }
         }
         if self.is_stopping {

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use super::{PAUSE_MAX, PAUSE_MIN};
+use super::{LASTING, PAUSE_MAX, PAUSE_MIN};
 
 /// Growing pauses with full jitter: each is any time from zero to its longest.
 #[derive(Debug, Default)]
@@ -27,6 +27,13 @@ impl Pauses {
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
+
+    /// What failed has worked for so long, which may be too short to mean anything.
+    pub(crate) fn worked_for(&mut self, time: Duration) {
+        if time >= LASTING {
+            self.reset();
+        }
+    }
 }
 
 /// The longest pause after so many failures before.
@@ -37,7 +44,9 @@ fn longest(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAUSE_MAX, PAUSE_MIN, Pauses, longest};
+    use std::time::Duration;
+
+    use super::{LASTING, PAUSE_MAX, PAUSE_MIN, Pauses, longest};
 
     #[test]
     fn pauses_grow_to_their_limit_and_begin_anew() {
@@ -50,6 +59,29 @@ mod tests {
         assert!((0..100).all(|_| pauses.next() <= PAUSE_MAX));
         pauses.reset();
         assert!(pauses.next() <= PAUSE_MIN);
+    }
+
+    #[test]
+    fn only_what_has_lasted_makes_them_begin_anew() {
+        let tick = Duration::from_nanos(1);
+        for (time, is_anew) in [
+            (LASTING - tick, false),
+            (LASTING, true),
+            (LASTING + tick, true),
+        ] {
+            let mut pauses = Pauses {
+                failures: 20,
+                ..Pauses::default()
+            };
+            pauses.worked_for(time);
+            let longest = (0..50).map(|_| {
+                let failures = pauses.failures;
+                let pause = pauses.next();
+                pauses.failures = failures;
+                pause
+            });
+            assert_eq!(longest.max().unwrap() <= PAUSE_MIN, is_anew, "{time:?}");
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! `switchboard get` with servers, networks and users that break off, lie or say nothing.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
-use switchboard_client::get::{PROGRESS_BYTES_MIN, REDIRECTS, RETRY_AFTER_MAX, SKIPPED_BYTES_MAX};
+use switchboard_client::get::{
+    LATE, PROGRESS_BYTES_MIN, REDIRECTS, RETRY_AFTER_MAX, SKIPPED_BYTES_MAX,
+};
 use tempfile::TempDir;
 use testkit::{PATIENCE, names};
 
@@ -125,6 +128,46 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
             let own = ["--idle", "0.2", "--retries", "0", "--mux", mux];
             let told = get(folder.path(), &[&own[..], &[&url]].concat());
             told.failed_with(&["the server sent nothing for 0.2 s"]);
+        }
+    }
+}
+
+/// Lets a time pass in which the peer stays.
+#[track_caller]
+fn stays(stream: &mut TcpStream, time: Duration) {
+    stream.set_read_timeout(Some(time)).unwrap();
+    let error = stream.read(&mut [0]).expect_err("it has gone");
+    let kinds = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+    assert!(kinds.contains(&error.kind()), "{error}");
+}
+
+#[test]
+fn a_limit_that_is_noticed_late_by_our_own_fault_is_not_the_servers() {
+    const IDLE: Duration = Duration::from_millis(500);
+    for mux in ["epoll", "io-uring"] {
+        for (late, is_excused) in [(LATE / 2, false), (LATE * 5 / 4, true)] {
+            let folder = TempDir::new().unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/a", listener.local_addr().unwrap());
+            let path = folder.path().to_str().unwrap();
+            let own = ["--idle", "0.5", "--retries", "0", "--mux", mux];
+            let mut getting = ours(&[&["get", &url, "-d", path][..], &own].concat());
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4_096]).unwrap() > 0);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+                .unwrap();
+            wait_part(folder.path(), 2);
+            getting.freeze();
+            stays(&mut stream, IDLE + late);
+            getting.thaw();
+            if is_excused {
+                stays(&mut stream, IDLE / 2);
+                stream.write_all(b"lf").unwrap();
+            }
+            assert_eq!(getting.wait().success(), is_excused, "{late:?} by {mux}");
+            let is_there = fs::read(folder.path().join("a")).is_ok();
+            assert_eq!(is_there, is_excused);
         }
     }
 }
