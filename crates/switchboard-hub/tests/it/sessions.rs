@@ -372,15 +372,29 @@ fn who_only_sends_back_its_answers_is_a_server_and_who_asks_is_not() {
 }
 
 #[test]
-fn a_server_is_remembered_until_many_others_have_asked() {
+fn exactly_so_many_servers_are_remembered_and_one_more_takes_the_place_of_another() {
     let mut echoes = Echoes::default();
-    for _ in 0..=ECHOES_MAX {
-        echoes.is_server("server", b"loop", b"loop");
+    // Each forgets at most one: where it is kept is by chance, so that many fill all places.
+    let all = 40 * ECHO_ADDRESSES;
+    for server in 0..all {
+        for _ in 0..=ECHOES_MAX {
+            assert!(!echoes.is_server(server, b"loop", b"loop"));
+        }
     }
-    assert!(echoes.is_server("server", b"loop", b"loop"));
-    // Each forgets at most one: where it is kept is by chance.
-    for other in 0..20 * ECHO_ADDRESSES {
-        assert!(!echoes.is_server(other, b"%H", b"07"));
+    // From the last one back: who is asked for and not known takes a place that was looked at.
+    let mut known = 0;
+    for server in (0..all).rev() {
+        known += usize::from(echoes.is_server(server, b"loop", b"loop"));
     }
-    assert!(!echoes.is_server("server", b"loop", b"loop"));
+    assert_eq!(known, ECHO_ADDRESSES);
+    // Few are all remembered but for those whose places are the same by chance.
+    for few in [1, 2] {
+        let mut echoes = Echoes::default();
+        for server in 0..few {
+            for _ in 0..=ECHOES_MAX {
+                assert!(!echoes.is_server(server, b"loop", b"loop"));
+            }
+        }
+        assert!(echoes.is_server(few - 1, b"loop", b"loop"));
+    }
 }
