@@ -362,27 +362,33 @@ impl Socket {
     /// Documentation/networking/tcp_ao.rst (Linux 6.7).
     #[doc(alias = "TCP_AO_GET_KEYS")]
     pub fn tcp_ao_keys(&self) -> Result<Vec<AoKeyState>> {
-        let mut room = 16;
-        loop {
-            let mut entries = AoKeyState::question(room);
-            let count = sys::tcp_ao::keys(self.as_fd(), &mut entries)
-                .map_err(|errno| self.failure("TCP_AO_GET_KEYS", errno))?;
-            if count > KEYS_MAX {
-                return Err(Error::Invalid(format!("a socket with {count} keys")));
-            }
-            if count > room {
-                room = count;
-                continue;
-            }
-            let count = usize::try_from(count).unwrap_or(0);
-            let keys = entries
-                .iter()
-                .take(count)
-                .map(|one| AoKeyState::decode(one));
-            return keys.collect::<Option<_>>().ok_or_else(|| {
-                Error::Invalid("TCP_AO_GET_KEYS: the answer has no such keys".into())
-            });
+        all_keys(|entries| {
+            sys::tcp_ao::keys(self.as_fd(), entries)
+                .map_err(|errno| self.failure("TCP_AO_GET_KEYS", errno))
+        })
+    }
+}
+
+/// Asks for all keys, with more room until there is enough; `ask` fills the entries and answers how
+/// many keys there are.
+fn all_keys(ask: impl Fn(&mut [Entry]) -> Result<u32>) -> Result<Vec<AoKeyState>> {
+    let mut room = 16;
+    loop {
+        let mut entries = AoKeyState::question(room);
+        let count = ask(&mut entries)?;
+        if count > KEYS_MAX {
+            return Err(Error::Invalid(format!("a socket with {count} keys")));
         }
+        if count > room {
+            room = count;
+            continue;
+        }
+        let count = usize::try_from(count).unwrap_or(0);
+        let keys = entries.iter().take(count);
+        let keys = keys.map(|one| AoKeyState::decode(one));
+        return keys
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::Invalid("TCP_AO_GET_KEYS: the answer has no such keys".into()));
     }
 }
 

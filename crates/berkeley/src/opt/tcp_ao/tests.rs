@@ -154,11 +154,32 @@ proptest! {
     }
 }
 
+/// A kernel that has so many keys, and fills as many entries as there is room for.
+fn with_keys(count: u32) -> Result<Vec<AoKeyState>> {
+    all_keys(|entries| {
+        assert!(entries.len() <= KEYS_MAX as usize, "no more room than that");
+        for (number, entry) in (0..count).zip(entries) {
+            put(entry, 0, &(libc::AF_INET as u16).to_ne_bytes());
+            put(entry, 4, &number.to_be_bytes());
+        }
+        Ok(count)
+    })
+}
+
 #[test]
-fn as_many_keys_are_read_as_there_are_pairs_of_numbers_for_one_peer() {
-    let numbers = u32::from(u8::MAX) + 1;
-    assert_eq!(KEYS_MAX, numbers * numbers);
-    for room in [0, 1, 17] {
-        assert_eq!(AoKeyState::question(room).len(), room as usize);
+fn so_many_keys_of_one_socket_are_read_and_one_more_is_an_error() {
+    for count in [0, 1, 15, 16, 17, KEYS_MAX - 1, KEYS_MAX] {
+        let keys = with_keys(count).unwrap();
+        assert_eq!(keys.len(), count as usize);
+        let last = keys.last().map(|last| last.key.peer);
+        let expected = count.checked_sub(1).map(Ipv4Addr::from_bits);
+        assert_eq!(last, expected.map(IpAddr::from));
+    }
+    for count in [KEYS_MAX + 1, u32::MAX] {
+        let error = with_keys(count).unwrap_err();
+        assert!(
+            error.to_string().contains(&format!("{count} keys")),
+            "{error}"
+        );
     }
 }

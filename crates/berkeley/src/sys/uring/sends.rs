@@ -300,3 +300,67 @@ pub(super) enum Done {
     /// It has ended, although the kernel may go on reading the memory.
     Sent(u64, i32),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends copies of so many bytes at once, until the kernel has done with all of them.
+    fn send_copies(sends: &mut Sends, count: usize, bytes: usize) {
+        let slots: Vec<u32> = (0..count)
+            .map(|_| sends.add_copy(1, &vec![7; bytes]))
+            .collect();
+        assert_eq!(sends.open(), count);
+        for slot in slots {
+            assert!(matches!(
+                sends.finish(slot, 1 << 30, false, false),
+                Done::Sent(1, _)
+            ));
+        }
+        assert_eq!(sends.open(), 0);
+    }
+
+    #[test]
+    fn so_many_sends_are_kept_to_be_used_again() {
+        for (count, kept) in [
+            (POOL_MAX - 1, POOL_MAX - 1),
+            (POOL_MAX, POOL_MAX),
+            (POOL_MAX + 1, POOL_MAX),
+        ] {
+            let mut sends = Sends::default();
+            for _ in 0..3 {
+                send_copies(&mut sends, count, 10);
+                assert_eq!(sends.pool.len(), kept);
+            }
+            let all = sends.open.len();
+            assert_eq!(
+                (all, sends.free.len()),
+                (count, count),
+                "places are used again"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kept_send_holds_so_many_bytes_and_all_of_them_a_little_more() {
+        for (bytes, spare) in [
+            (COPY_BYTES_KEPT_MAX - 1, 0),
+            (COPY_BYTES_KEPT_MAX, 0),
+            (COPY_BYTES_KEPT_MAX + 1, 1),
+        ] {
+            let mut sends = Sends::default();
+            send_copies(&mut sends, 3, bytes);
+            assert_eq!(sends.spare, 3 * spare, "{bytes}");
+            let held = |send: &Send| send.copied.capacity() == bytes;
+            assert!(sends.pool.iter().all(|send| held(send)));
+        }
+        // Beyond what all may have together, each is cut to what it may always hold.
+        let mut sends = Sends::default();
+        let (count, bytes) = (10, SPARE_BYTES_KEPT_MAX / 4 + COPY_BYTES_KEPT_MAX);
+        send_copies(&mut sends, count, bytes);
+        assert_eq!(sends.spare, SPARE_BYTES_KEPT_MAX);
+        let is_long = |send: &&Box<Send>| send.copied.capacity() > COPY_BYTES_KEPT_MAX;
+        assert_eq!(sends.pool.iter().filter(is_long).count(), 4);
+        assert_eq!(sends.pool.len(), count);
+    }
+}
