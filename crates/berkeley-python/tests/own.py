@@ -35,9 +35,10 @@ def both(name):
     """The interpreter's own module, and ours."""
     import sysconfig
 
-    own = load(name, pathlib.Path(sysconfig.get_path("stdlib"), "lib-dynload", name + SUFFIX))
+    file = pathlib.Path(sysconfig.get_path("stdlib"), "lib-dynload", name + SUFFIX)
+    own = importlib.import_module(name) if name in sys.builtin_module_names else load(name, file)
     ours = load(name, FOLDER / (name + SUFFIX))
-    assert own is not ours and own.__file__ != ours.__file__
+    assert own is not ours and ours.__file__ != getattr(own, "__file__", None)
     return own, ours
 
 
@@ -54,17 +55,38 @@ def outcome(call, module):
     return "answer", answer
 
 
+def bluetooth(m, protocol, address):
+    """Binds a socket that is believed to be one of Bluetooth's."""
+    a, b = m.socketpair()
+    b.close()
+    with_address = m.socket(m.AF_BLUETOOTH, m.SOCK_STREAM, protocol, a.detach())
+    try:
+        return with_address.bind(address)
+    finally:
+        with_address.close()
+
+
 def make(m, *arguments):
     return m.socket(*arguments)
+
+
+# Interpreters have these if they were built beside BlueZ's headers; what is built in has no file.
+MAY_BE_MORE = set(
+    """AF_BLUETOOTH BDADDR_ANY BDADDR_LOCAL BTPROTO_HCI BTPROTO_L2CAP BTPROTO_RFCOMM BTPROTO_SCO
+    HCI_DATA_DIR HCI_FILTER HCI_TIME_STAMP SOL_HCI __file__""".split()
+)
 
 
 class Names(unittest.TestCase):
     def test_the_same_names_with_the_same_numbers(self):
         for own, ours in ((OWN, OURS), (OWN_SELECT, OURS_SELECT)):
-            self.assertEqual(set(dir(own)), set(dir(ours)))
+            self.assertEqual(set(dir(own)) - set(dir(ours)), set())
+            self.assertEqual(set(dir(ours)) - set(dir(own)) - MAY_BE_MORE, set())
             for name in dir(own):
                 value = getattr(own, name)
                 if isinstance(value, int):
+                    self.assertEqual(value, getattr(ours, name), name)
+                elif isinstance(value, str) and not name.startswith("__"):
                     self.assertEqual(value, getattr(ours, name), name)
                 elif not name.startswith("__"):
                     self.assertIs(type(value), type(getattr(ours, name)), name)
@@ -265,6 +287,21 @@ SAME = [
     lambda m: make(m)._accept(),
 ]
 
+DEVICE = "01:23:45:67:89:ab"
+
+# Where the interpreter has them; the kernel need not, for what is read is read before it is asked.
+SAME_BLUETOOTH = [
+    lambda m: (m.BDADDR_ANY, m.BDADDR_LOCAL),
+    *(
+        lambda m, protocol=protocol, address=address: bluetooth(m, protocol, address)
+        for protocol in (0, 1, 2, 3, 7)
+        for address in (
+            (DEVICE, 1), (DEVICE, "x"), (DEVICE,), ("01:23", 1), (DEVICE[:-1] + "x", 1), (1, 1),
+            (0,), ("x",), (), DEVICE, DEVICE.encode(), b"x", b"\xff", 7, None,
+        )
+    ),
+]
+
 SAME_SELECT = [
     lambda m: m.select([], [], [], 0),
     lambda m: m.select(1, [], []),
@@ -313,6 +350,11 @@ class Same(unittest.TestCase):
 
     def test_calls_answer_and_raise_the_same(self):
         self.compare(SAME, OWN, OURS)
+
+    def test_addresses_of_bluetooth_are_read_the_same(self):
+        if not hasattr(OWN, "AF_BLUETOOTH"):
+            self.skipTest("skipped: this interpreter has no Bluetooth to compare with")
+        self.compare(SAME_BLUETOOTH, OWN, OURS)
 
     def test_those_of_select_do_too(self):
         self.compare(SAME_SELECT, OWN_SELECT, OURS_SELECT)
@@ -475,8 +517,9 @@ class Lives(unittest.TestCase):
 
     def test_each_interpreter_has_modules_of_its_own(self):
         program = f"""
-import sys
+import runpy, sys
 sys.path.insert(0, {str(FOLDER)!r})
+runpy.run_path({str(FOLDER / "sitecustomize.py")!r})
 import _socket, socket, select, ssl
 assert _socket.__file__.startswith({str(FOLDER)!r})
 a, b = socket.socketpair(); a.send(b"x"); assert b.recv(1) == b"x"

@@ -48,13 +48,12 @@ def run(result_file, folder, names, skips):
     import unittest
     from test import support
 
-    modules = (_socket, select)
-    ours = folder and pathlib.Path(folder).resolve()
-    for module in modules:
-        home = pathlib.Path(module.__file__).resolve(strict=False).parent
-        is_ours = pathlib.Path(module.__file__).parent == pathlib.Path(folder) if folder else False
-        if bool(ours) != is_ours:
-            sys.exit(f"{module.__name__} comes from {home}")
+    ours = pathlib.Path(folder) if folder else None
+    for module in (_socket, select):
+        # Where it is built in, ours come by the folder's sitecustomize.py.
+        file = getattr(module, "__file__", None)
+        if (ours is not None and file is not None and pathlib.Path(file).parent == ours) != bool(ours):
+            sys.exit(f"{module.__name__} comes from {file or 'the interpreter'}")
 
     made = {"sockets": 0, "strangers": 0}
 
@@ -109,8 +108,8 @@ def run(result_file, folder, names, skips):
     unittest.TextTestRunner(verbosity=0, resultclass=Result, stream=open(os.devnull, "w")).run(suite)
     answer = {
         "python": sys.version,
-        "_socket": _socket.__file__,
-        "select": select.__file__,
+        "_socket": getattr(_socket, "__file__", None),
+        "select": getattr(select, "__file__", None),
         **made,
         "tests": results,
     }

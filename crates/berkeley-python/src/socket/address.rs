@@ -13,7 +13,7 @@ use berkeley::{
 
 use super::errors::{OrRaise, raise};
 use super::object::Socket;
-use super::{MODULE, host};
+use super::{MODULE, bluetooth, host};
 use crate::py::{Exception, Instance, Integer, Object, Owned, Raised, Readable, Result, unlocked};
 
 /// Bytes that an interface's name has at most, with its final zero.
@@ -46,6 +46,7 @@ pub(super) fn read(this: &Instance<Socket>, object: &Object, called: &str) -> Re
         Family::TIPC => read_tipc(object, called),
         Family::CAN => read_can(this.protocol(), object, called),
         Family::ALG => read_alg(object, called),
+        Family::BLUETOOTH => bluetooth::read(this.protocol(), object, called),
         _ => Err(Exception::Os.raise(&format!("{called}(): bad family"))),
     }
 }
@@ -377,6 +378,7 @@ pub(super) fn tell(protocol: Protocol, addr: &Addr) -> Result<Owned> {
             Owned::bytes_of(addr.hardware_addr())?,
         ]),
         Addr::Tipc(addr) => tell_tipc(addr),
+        Addr::Bluetooth(addr) => bluetooth::tell(addr),
         Addr::Can(addr) => tell_can(protocol, addr),
         Addr::Alg(addr) => Owned::tuple_of([
             Owned::text(addr.kind())?,

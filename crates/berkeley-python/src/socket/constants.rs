@@ -25,7 +25,8 @@ const fn c_name(name: &'static str) -> &'static CStr {
     }
 }
 
-/// Gives the module those that the interpreter's own has in its version.
+/// Gives the module those that the interpreter's own has in its version, and Bluetooth's, which it
+/// has where it was built beside BlueZ's headers.
 pub(super) fn add(module: &Module) -> Result<()> {
     for (name, value) in [COMMON, SINCE_3_12, SINCE_3_13].into_iter().flatten() {
         module.add(name, &*Owned::integer(*value)?)?;
@@ -35,7 +36,8 @@ pub(super) fn add(module: &Module) -> Result<()> {
 
 constants! {
     COMMON:
-        AF_ALG AF_APPLETALK AF_ASH AF_ATMPVC AF_ATMSVC AF_AX25 AF_BRIDGE AF_CAN AF_DECnet
+        AF_ALG AF_APPLETALK AF_ASH AF_ATMPVC AF_ATMSVC AF_AX25 AF_BLUETOOTH AF_BRIDGE AF_CAN
+        AF_DECnet
         AF_ECONET AF_INET AF_INET6 AF_IPX AF_IRDA AF_KEY AF_LLC AF_NETBEUI AF_NETLINK
         AF_NETROM AF_PACKET AF_PPPOX AF_RDS AF_ROSE AF_ROUTE AF_SECURITY AF_SNA AF_TIPC
         AF_UNIX AF_UNSPEC AF_VSOCK AF_WANPIPE AF_X25 AI_ADDRCONFIG AI_ALL AI_CANONNAME
@@ -84,6 +86,10 @@ constants! {
         ALG_OP_SIGN = 2,
         ALG_OP_VERIFY = 3,
         ALG_SET_PUBKEY = 6,
+        BTPROTO_HCI = 1,
+        BTPROTO_L2CAP = 0,
+        BTPROTO_RFCOMM = 3,
+        BTPROTO_SCO = 2,
         CAN_BCM_CAN_FD_FRAME = 2048,
         CAN_BCM_RX_ANNOUNCE_RESUME = 256,
         CAN_BCM_RX_CHANGED = 12,
@@ -109,6 +115,9 @@ constants! {
         CAN_BCM_TX_SETUP = 1,
         CAN_BCM_TX_STATUS = 8,
         EAI_ADDRFAMILY = -9,
+        HCI_DATA_DIR = 1,
+        HCI_FILTER = 2,
+        HCI_TIME_STAMP = 3,
         INADDR_ALLHOSTS_GROUP = 3758096385,
         INADDR_MAX_LOCAL_GROUP = 3758096639,
         INADDR_UNSPEC_GROUP = 3758096384,
@@ -122,6 +131,7 @@ constants! {
         IP_RECVRETOPTS = 7,
         NI_MAXSERV = 32,
         PACKET_FASTROUTE = 6,
+        SOL_HCI = 0,
         SO_VM_SOCKETS_BUFFER_MAX_SIZE = 2,
         SO_VM_SOCKETS_BUFFER_MIN_SIZE = 1,
         SO_VM_SOCKETS_BUFFER_SIZE = 0,

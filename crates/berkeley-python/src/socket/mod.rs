@@ -1,6 +1,7 @@
 //! The module `_socket`.
 
 mod address;
+mod bluetooth;
 mod calls;
 mod constants;
 mod errors;
@@ -199,6 +200,7 @@ fn fill(module: &Module) -> Result<State> {
     module.add(c"has_ipv6", &Owned::boolean(true))?;
     module.add(c"CAPI", &*py::socket_api(&class)?)?;
     constants::add(module)?;
+    bluetooth::add(module)?;
     Ok(State {
         class,
         gaierror,
