@@ -57,8 +57,9 @@ const MATURIN: &str = "maturin>=1.9,<2";
 /// All modules on both sides, of one interpreter.
 const FULL_TIME_MAX: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// Asks an interpreter who it is: six lines.
+/// Asks an interpreter who it is: seven lines.
 const QUESTION: &str = "import importlib.util, sys, sysconfig
+print(sys.executable)
 print(sys.implementation.name)
 print(*sys.version_info[:2])
 print(sys.abiflags + '-')
@@ -162,13 +163,12 @@ fn beside() -> Vec<PathBuf> {
     versions.collect()
 }
 
-fn ask(program: PathBuf) -> Option<Interpreter> {
-    let output = Command::new(&program)
-        .args(["-c", QUESTION])
-        .output()
-        .ok()?;
+fn ask(found: PathBuf) -> Option<Interpreter> {
+    let output = Command::new(&found).args(["-c", QUESTION]).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     let mut lines = said.lines();
+    // Not as it is found: the path may lead elsewhere tomorrow, and what is built is kept.
+    let program = PathBuf::from(lines.next()?);
     let (name, version, flags) = (lines.next()?, lines.next()?, lines.next()?);
     let (suffix, tests, counts) = (lines.next()?, lines.next()?, lines.next()?);
     let minor = version.strip_prefix("3 ")?.parse().ok()?;
@@ -205,16 +205,21 @@ fn build(interpreter: &Interpreter) -> Result<PathBuf> {
     fs::create_dir_all(&folder).with_context(|| format!("{}: not made", folder.display()))?;
     let library = target().join("debug/libberkeley_python.so");
     for module in ["_socket", "select"] {
-        let path = folder.join(format!("{module}{}", interpreter.suffix));
-        fs::copy(&library, &path).with_context(|| format!("{}: not written", path.display()))?;
+        put(
+            &library,
+            &folder.join(format!("{module}{}", interpreter.suffix)),
+        )?;
     }
-    let beside = folder.join("sitecustomize.py");
-    fs::copy(
-        root().join("crates/berkeley-python/tests/sitecustomize.py"),
-        &beside,
-    )
-    .with_context(|| format!("{}: not written", beside.display()))?;
+    let beside = root().join("crates/berkeley-python/tests/sitecustomize.py");
+    put(&beside, &folder.join("sitecustomize.py"))?;
     Ok(folder)
+}
+
+/// A copy that takes the place of an older one, which a process may still run.
+fn put(file: &Path, place: &Path) -> Result<()> {
+    let fresh = place.with_extension("new");
+    let copied = fs::copy(file, &fresh).and_then(|_bytes| fs::rename(&fresh, place));
+    copied.with_context(|| format!("{}: not written", place.display()))
 }
 
 /// The package as it is installed; answers the folder for the path.
@@ -230,7 +235,7 @@ fn package(interpreter: &Interpreter, modules: &Path) -> Result<PathBuf> {
     }
     for file in files.iter().filter(|file| file.is_file()) {
         let name = file.file_name().unwrap_or_default();
-        fs::copy(file, place.join(name)).with_context(|| format!("{}", file.display()))?;
+        put(file, &place.join(name))?;
     }
     Ok(folder)
 }
