@@ -321,6 +321,12 @@ impl Feeds {
         !self.marked.is_empty()
     }
 
+    /// How many readers there are of what was appended and not written yet.
+    pub(crate) fn due_readers(&self) -> usize {
+        let marked = self.marked.iter().filter_map(|id| self.get(*id));
+        marked.map(|feed| feed.readers.len()).sum()
+    }
+
     /// The readers that are to be written to, and what is to be written.
     pub(crate) fn take_marked(&mut self, id: FeedId) -> Option<(&Ring, &mut [Reader])> {
         let feed = self.get_mut(id)?;

@@ -122,7 +122,7 @@ pub trait Handler {
     /// All that this turn brought has been told, and what was sent is about to be written: the
     /// place for what is to be done once however much came, and what is sent and appended here goes
     /// out with the rest. It is called once more behind the writing, which may have told of
-    /// connections that broke, drained or fell behind.
+    /// connections that broke, drained or fell behind, and behind the accepting.
     fn turn_ended(&mut self, _reactor: &mut Reactor) {}
 
     /// A listener could not accept, or a datagram socket not receive. Both go on by themselves.

@@ -9,7 +9,8 @@
 //! end that completes operations instead of announcing them.
 //!
 //! - Fair: one read of at most [`READ_BYTES_MAX`] and at most [`ACCEPTS_PER_TURN_MAX`] accepts
-//!   per socket and turn, so that a busy peer cannot starve the rest.
+//!   per socket and turn, so that a busy peer cannot starve the rest. Two reads where much comes
+//!   that goes to many: the second look finds what came meanwhile, and both are written at once.
 //! - What is sent waits in an outbox and goes out at the end of the turn with one gathered call per
 //!   connection. Outboxes are bounded; a full one is the handler's to judge.
 //! - An idle connection costs nothing: no work, no timer unless the handler sets one, and no memory

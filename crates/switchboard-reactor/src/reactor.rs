@@ -27,7 +27,7 @@ use crate::timers::{TimerId, Timers};
 use driver::Driver;
 use spare::Spare;
 
-/// Bytes that are read from one socket in one turn at most. Large reads are what makes bulk
+/// Bytes that are read from one socket at once at most. Large reads are what makes bulk
 /// transfers cheap; one buffer of this size serves all connections.
 pub const READ_BYTES_MAX: usize = 256 * 1024;
 
@@ -61,7 +61,9 @@ pub struct Reactor {
     fallback: Option<Error>,
     slots: Slots,
     timers: Timers<Due>,
-    /// The time limits of connections that are being finished: few at a time.
+    /// Connections that were to be finished in this turn, and until when.
+    ending: Vec<(Token, Instant)>,
+    /// The time limits of those that are not finished then: few at a time.
     finishing: HashMap<Token, TimerId>,
     waker: Waker,
     /// What waits to be written to connections.
@@ -71,6 +73,8 @@ pub struct Reactor {
     stall_limit: Option<Duration>,
     /// Connections with something to write.
     dirty: Vec<Token>,
+    /// Listeners at which somebody waits.
+    knocked: Vec<Token>,
     /// Connections that were sent a part of what the handler is looking at.
     borrowers: Vec<Token>,
     shown: Shown,
@@ -112,12 +116,14 @@ impl Reactor {
             fallback,
             slots: Slots::default(),
             timers: Timers::new(),
+            ending: Vec::new(),
             finishing: HashMap::new(),
             waker,
             pool: Pool::new(),
             feeds: Feeds::new(),
             stall_limit: None,
             dirty: Vec::new(),
+            knocked: Vec::new(),
             borrowers: Vec::new(),
             shown: Shown {
                 from: Token::from_parts(u32::MAX, 0),
@@ -501,8 +507,7 @@ impl Reactor {
         stream.stage = Stage::Finishing;
         self.not_alone(token);
         if let Some(end) = Instant::now().checked_add(limit) {
-            let timer = self.timers.set(end, Due::Finish(token));
-            self.finishing.insert(token, timer);
+            self.ending.push((token, end));
         }
         self.mark(token);
         self.rewatch(token);
@@ -563,6 +568,7 @@ impl Reactor {
             stream.outbox.clear(&mut self.pool);
             self.feeds.unsubscribe(token);
             if stream.is_finishing()
+                && !self.finishing.is_empty()
                 && let Some(timer) = self.finishing.remove(&token)
             {
                 self.timers.cancel(timer);

@@ -214,6 +214,9 @@ impl<N: Net> Shard<N> {
 
     /// A connection is done with, and so is what it waits for.
     pub(super) fn forget_wait(&mut self, id: ConnectionId) {
+        if self.waits.is_empty() {
+            return;
+        }
         if let Some(Wait {
             what: Awaited::Entry { room, .. },
             ..

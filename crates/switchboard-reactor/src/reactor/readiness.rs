@@ -13,6 +13,13 @@ use crate::slots::{Slots, Source, SourceKind, Token};
 
 const WAKER_KEY: Key = Key(u64::MAX);
 
+/// From so many sources on that were ready at once, more may be ready by now.
+const BUSY_SOURCES_MIN: usize = 2;
+
+/// From so many readers on that are to be written to, another look is cheaper than to write to them
+/// twice.
+const READERS_MIN: usize = 8;
+
 /// A selector, and what it cannot watch.
 #[derive(Debug)]
 pub(super) struct Readiness {
@@ -110,12 +117,26 @@ fn is_wanted(slots: &Slots, token: Token) -> bool {
 }
 
 impl Reactor {
-    /// Waits, and reads what is ready.
+    /// Waits, and reads what is ready. Where that is several sources, and what they bring goes to
+    /// many, it looks once more for what came meanwhile, which is written together with it.
     pub(super) fn wait_ready<H: Handler>(
         &mut self,
         handler: &mut H,
         limit: Option<Duration>,
     ) -> Result<()> {
+        let sources = self.serve_ready(handler, limit)?;
+        if sources >= BUSY_SOURCES_MIN && !self.stopped && self.feeds.due_readers() >= READERS_MIN {
+            self.serve_ready(handler, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Waits once, and reads what is ready. Answers how many sources that were.
+    fn serve_ready<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        limit: Option<Duration>,
+    ) -> Result<usize> {
         let driver = self.driver.readiness();
         driver.selector.wait(&mut driver.events, limit)?;
         let events = core::mem::take(&mut driver.events);
@@ -129,6 +150,7 @@ impl Reactor {
             }
         }
         self.buffer = buffer;
+        let ready = events.len();
         self.driver.readiness().events = events;
         // The list may change under way. One that is passed over for that has its next turn.
         let mut index = 0;
@@ -138,6 +160,6 @@ impl Reactor {
             }
             index += 1;
         }
-        Ok(())
+        Ok(ready)
     }
 }

@@ -1,4 +1,4 @@
-//! One turn after the other: wait, read, fire timers, write.
+//! One turn after the other: wait, read, fire timers, write, accept.
 
 use core::time::Duration;
 use std::os::fd::AsFd;
@@ -37,8 +37,9 @@ impl Reactor {
         result.and(self.submit())
     }
 
-    /// One turn: wait, read everything that is ready, fire timers, write.
+    /// One turn: wait, read everything that is ready, fire timers, write, let in who has come.
     fn turn<H: Handler>(&mut self, handler: &mut H) -> Result<()> {
+        self.time_ends();
         let limit = self.wait_limit();
         match &self.driver {
             Driver::Completion(_) => self.wait_complete(handler, limit)?,
@@ -48,6 +49,7 @@ impl Reactor {
         handler.turn_ended(self);
         self.flush_all(handler);
         self.flush_feeds(handler);
+        self.accept_all(handler);
         if !self.failed.is_empty() {
             for (token, error) in core::mem::take(&mut self.failed) {
                 self.fail(handler, token, error);
@@ -148,14 +150,25 @@ impl Reactor {
     /// Takes what has come for a source that is no connection.
     fn receive_otherwise<H: Handler>(&mut self, handler: &mut H, token: Token) {
         match self.slots.get(token).map(|source| &source.kind) {
-            Some(SourceKind::Listener { .. }) => self.accept(handler, token),
+            Some(SourceKind::Listener { .. }) if self.knocked.contains(&token) => {}
+            Some(SourceKind::Listener { .. }) => self.knocked.push(token),
             Some(SourceKind::Datagrams { .. }) => self.receive(handler, token),
             Some(SourceKind::Input { .. }) => drop(self.read(handler, token)),
             Some(SourceKind::Stream(_)) | None => {}
         }
     }
 
-    pub(super) fn accept<H: Handler>(&mut self, handler: &mut H, token: Token) {
+    /// Lets in who waits at the listeners. What others are told of that is written in the next turn,
+    /// which waits for nothing, together with what those who came say at once.
+    fn accept_all<H: Handler>(&mut self, handler: &mut H) {
+        let mut knocked = core::mem::take(&mut self.knocked);
+        for token in knocked.drain(..) {
+            self.accept(handler, token);
+        }
+        self.knocked = knocked;
+    }
+
+    fn accept<H: Handler>(&mut self, handler: &mut H, token: Token) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(source) = self.slots.get_mut(token) else {
                 return;
@@ -369,6 +382,19 @@ impl Reactor {
             }
         }
         self.fail(handler, token, error);
+    }
+
+    /// Bounds the time of those that were to be finished and are not: most are by the end of the
+    /// turn, without a timer.
+    fn time_ends(&mut self) {
+        let mut ending = core::mem::take(&mut self.ending);
+        for (token, end) in ending.drain(..) {
+            if self.slots.get(token).is_some() {
+                let timer = self.timers.set(end, Due::Finish(token));
+                self.finishing.insert(token, timer);
+            }
+        }
+        self.ending = ending;
     }
 
     fn fire<H: Handler>(&mut self, handler: &mut H) {

@@ -34,6 +34,9 @@ enum Noise {
     Tide(Socket, Cell<usize>, Cell<bool>),
 }
 
+/// How often a turn is told to end: before what was sent is written, and behind that.
+const ENDS_PER_TURN: usize = 2;
+
 const SHORT: &[u8] = b"a short message";
 
 impl Noise {
@@ -123,6 +126,8 @@ struct Scene {
     served: HashMap<Token, usize>,
     token: Token,
     polite: Polite,
+    /// How often more the turn is told to end before it asks.
+    asks_in: usize,
     /// The turn in which it has asked, until it is answered.
     asked: Option<usize>,
     is_reached: bool,
@@ -161,6 +166,7 @@ impl Scene {
             served: HashMap::new(),
             token,
             polite,
+            asks_in: 0,
             asked: None,
             is_reached: true,
             turn: 0,
@@ -235,12 +241,21 @@ impl Handler for Scene {
             return reactor.stop();
         }
         if self.asked.is_none() {
+            self.asks_in = ENDS_PER_TURN;
+        }
+        reactor.set_timer(Instant::now(), 0);
+    }
+
+    /// Behind the last that is done in a turn, which is to accept: what is done before the reactor
+    /// looks again was there before.
+    fn turn_ended(&mut self, _: &mut Reactor) {
+        self.asks_in = self.asks_in.saturating_sub(1);
+        if self.asks_in == 0 && self.asked.is_none() && self.answers < ANSWERS {
             self.asked = Some(self.turn);
             self.served.clear();
             self.is_reached = false;
             self.polite.ask();
         }
-        reactor.set_timer(Instant::now(), 0);
     }
 }
 
