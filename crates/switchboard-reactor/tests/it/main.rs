@@ -27,4 +27,5 @@ mod slices;
 mod streams;
 mod support;
 mod timers;
+mod together;
 mod turns;
