@@ -53,7 +53,7 @@ pub const FEEDS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// log it is not shown them. Of more than that it is shown the oldest.
 pub const OWN_ENTRIES_MAX: usize = 4096;
 
-/// Bytes that are read from one member in one turn: a burst of short lines is some hundreds of
+/// Bytes that are read from one member at once: a burst of short lines is some hundreds of
 /// them, with everybody else in between.
 pub const CHAT_READ_BYTES_MAX: u32 = 64 * 1024;
 

@@ -197,7 +197,7 @@ impl Reactor {
         self.add(SourceKind::Stream(Stream::new(socket, outbox_bytes_max)))
     }
 
-    /// Lets a byte stream have at most `bytes` (and [`READ_BYTES_MAX`]) read in one turn, where
+    /// Lets a byte stream have at most `bytes` (and [`READ_BYTES_MAX`]) read at once, where
     /// what comes is so dear to work on that a full read would keep the others waiting. Messages of
     /// sequenced-packet connections are always read whole.
     pub fn limit_reads(&mut self, token: Token, bytes: u32) {
