@@ -158,8 +158,8 @@ impl Reactor {
         }
     }
 
-    /// Lets in who waits at the listeners. What others are told of that is written in the next turn,
-    /// which waits for nothing, together with what those who came say at once.
+    /// Lets in who waits at the listeners. What others are told of that is written in the next
+    /// turn, which waits for nothing, together with what those who came say at once.
     fn accept_all<H: Handler>(&mut self, handler: &mut H) {
         let mut knocked = core::mem::take(&mut self.knocked);
         for token in knocked.drain(..) {
