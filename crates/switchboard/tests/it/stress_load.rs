@@ -48,10 +48,10 @@ fn wait_members(asker: &mut Member, crowd: &mut Crowd, count: usize) {
     }
 }
 
-/// Lets so many in, and each into one of `rooms` rooms, in turn; all of them are there at the end,
-/// and what came of a line that is not whole is kept.
+/// Lets so many in, and each into a room of its number's; all of them are there at the end, and
+/// what came of a line that is not whole is kept.
 #[track_caller]
-fn settle(hub: &Hub, count: usize, rooms: usize) -> (Crowd, Lines) {
+fn settle(hub: &Hub, count: usize, room_of: impl Fn(usize) -> usize) -> (Crowd, Lines) {
     let mut crowd = Crowd::default();
     let mut lines = Lines::default();
     let mut there = 0;
@@ -65,7 +65,7 @@ fn settle(hub: &Hub, count: usize, rooms: usize) -> (Crowd, Lines) {
     for number in 0..count {
         // At once, so that the lobby is never full of people who tell each other of themselves.
         let mut stream = connect_by(number, hub);
-        let line = format!("/join r{}\n", number % rooms);
+        let line = format!("/join r{}\n", room_of(number));
         stream.write_all(line.as_bytes()).unwrap();
         crowd.add(stream);
         if number % 64 == 63 {
@@ -107,7 +107,9 @@ fn silent_crowd(log: &str, besides: u64) {
     asker.notice(&["you are now in aside"]);
     let before = hub.memory_bytes();
     let begun = Instant::now();
-    let (mut crowd, _) = settle(&hub, count, count / 100);
+    // One room after the other: what those who are there are told of the next ones is little then,
+    // and not a million lines to one at a time.
+    let (mut crowd, _) = settle(&hub, count, |number| number / 100);
     let took = begun.elapsed();
     while crowd.read(STRAGGLERS, |_, _| ()) {}
     assert_eq!(crowd.present(), count, "all stay");
@@ -295,7 +297,7 @@ fn l4_in_a_hundred_rooms_each_has_one_order() {
 #[track_caller]
 fn talk_in_rooms(hub: &Hub, rooms: usize, members: usize, each: usize) {
     let everybody = rooms * (members + 1);
-    let (mut crowd, mut lines) = settle(hub, everybody, rooms);
+    let (mut crowd, mut lines) = settle(hub, everybody, |number| number % rooms);
     let say = |crowd: &Crowd, number: usize, line: &str| {
         let mut stream = crowd.stream(number).unwrap();
         stream.write_all(line.as_bytes()).unwrap();
