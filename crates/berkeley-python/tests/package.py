@@ -188,26 +188,32 @@ class Tour(unittest.TestCase):
         if not program:
             self.skipTest("skipped: no hub here")
         with tempfile.TemporaryDirectory() as folder:
-            ports = self.ports(3)
-            chat, parcels, asked = (f"127.0.0.1:{port}" for port in ports)
+            nowhere = "127.0.0.1:0"
             started = self.start(
-                program, "serve", "--data", folder, "--chat", chat, "--parcels", parcels,
-                "--time", asked,
+                program, "serve", "--data", folder, "--chat", nowhere, "--parcels", nowhere,
+                "--time", nowhere,
             )
-            self.wait_for(ports[0])
-            member = hub.Chat("127.0.0.1", ports[0], name="alice")
+            ports = self.ports(started)
+            member = hub.Chat("127.0.0.1", ports["chat"], name="alice")
             lines = iter(member)
             # Answered when she is in the room.
             member.say("/who")
             self.assertIn("alice", "\n".join(self.until(lines, "alice")))
+            bob = self.start(
+                sys.executable, str(TOUR / "chat.py"), "127.0.0.1", str(ports["chat"]), "bob"
+            )
+            bob.stdin.write("from bob\n")
+            self.until(lines, "bob:from bob")
+            member.say("to bob")
+            self.until(bob.stdout, "alice:to bob")
             sent = pathlib.Path(folder, "cat.png")
             sent.write_bytes(os.urandom(100_000))
-            self.say("parcels.py", "127.0.0.1", str(ports[1]), "hello from the tour", f"@{sent}")
+            self.say("parcels.py", "127.0.0.1", str(ports["parcels"]), "hello from the tour", f"@{sent}")
             self.until(lines, "hello from the tour")
             self.until(lines, "cat.png")
             kept = [path.read_bytes() for path in pathlib.Path(folder).rglob("*.png")]
             self.assertEqual(kept.count(sent.read_bytes()), 2)
-            self.assertRegex(self.say("ask_time.py", "127.0.0.1", str(ports[2]), "%Y"), r"^\d{4}\n$")
+            self.assertRegex(self.say("ask_time.py", "127.0.0.1", str(ports["time"]), "%Y"), r"^\d{4}\n$")
             member.close()
             started.terminate()
             started.wait(30)
@@ -220,21 +226,15 @@ class Tour(unittest.TestCase):
                 return seen
         self.fail(f"{text!r} did not come: {seen}")
 
-    def ports(self, count):
-        """Numbers that nobody has. (The hub's log tells the ports that it chose, but not to programs.)"""
-        with_numbers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        numbers = [each.getsockname()[1] for each in with_numbers]
-        for each in with_numbers:
-            each.close()
-        return numbers
-
-    def wait_for(self, port):
-        deadline = time.monotonic() + 30
-        while True:
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            self.assertLess(time.monotonic(), deadline, "the hub did not start")
+    def ports(self, started):
+        """Where its doors are: it says so before it says that it is ready."""
+        found = {}
+        for line in started.stdout:
+            door, *place = line.split()
+            if door == "ready":
+                return found
+            found[door] = int(place[-1].rpartition(":")[2]) if "//" in line else None
+        self.fail(f"the hub did not start: {found}")
 
 
 if __name__ == "__main__":
