@@ -156,10 +156,11 @@ proptest! {
 
 /// A kernel that has so many keys, and fills as many entries as there is room for.
 fn with_keys(count: u32) -> Result<Vec<AoKeyState>> {
+    let family = u16::try_from(libc::AF_INET).unwrap();
     all_keys(|entries| {
         assert!(entries.len() <= KEYS_MAX as usize, "no more room than that");
         for (number, entry) in (0..count).zip(entries) {
-            put(entry, 0, &(libc::AF_INET as u16).to_ne_bytes());
+            put(entry, 0, &family.to_ne_bytes());
             put(entry, 4, &number.to_be_bytes());
         }
         Ok(count)

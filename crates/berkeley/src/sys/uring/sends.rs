@@ -359,8 +359,9 @@ mod tests {
         let (count, bytes) = (10, SPARE_BYTES_KEPT_MAX / 4 + COPY_BYTES_KEPT_MAX);
         send_copies(&mut sends, count, bytes);
         assert_eq!(sends.spare, SPARE_BYTES_KEPT_MAX);
-        let is_long = |send: &&Box<Send>| send.copied.capacity() > COPY_BYTES_KEPT_MAX;
-        assert_eq!(sends.pool.iter().filter(is_long).count(), 4);
+        let lengths = sends.pool.iter().map(|send| send.copied.capacity());
+        let long = lengths.filter(|length| *length > COPY_BYTES_KEPT_MAX);
+        assert_eq!(long.count(), 4);
         assert_eq!(sends.pool.len(), count);
     }
 }
