@@ -129,7 +129,9 @@ fn silent_crowd(log: &str, besides: u64) {
     // Of few, what the hub keeps ready for any number would count too much.
     assert!(!is_whole() || grown <= most, "{grown} bytes of {most}");
     assert!(cpu <= span / 100, "{cpu:?} in {span:?}");
-    assert!(sleeps <= 3, "{sleeps} wake-ups");
+    // None is periodic: once the feeds have been silent for long their memory goes back, which they
+    // are looked at for, and the log ends what it has begun.
+    assert!(sleeps <= amount(3, 10), "{sleeps} wake-ups");
     assert_eq!(crowd.present(), count, "all stayed");
     asker.say("/who");
     asker.notice(&["1 here: "]);
