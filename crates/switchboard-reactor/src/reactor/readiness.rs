@@ -122,36 +122,30 @@ impl Reactor {
     pub(super) fn wait_ready<H: Handler>(
         &mut self,
         handler: &mut H,
-        limit: Option<Duration>,
+        mut limit: Option<Duration>,
     ) -> Result<()> {
-        let sources = self.serve_ready(handler, limit)?;
-        if sources >= BUSY_SOURCES_MIN && !self.stopped && self.feeds.due_readers() >= READERS_MIN {
-            self.serve_ready(handler, Some(Duration::ZERO))?;
-        }
-        Ok(())
-    }
-
-    /// Waits once, and reads what is ready. Answers how many sources that were.
-    fn serve_ready<H: Handler>(
-        &mut self,
-        handler: &mut H,
-        limit: Option<Duration>,
-    ) -> Result<usize> {
-        let driver = self.driver.readiness();
-        driver.selector.wait(&mut driver.events, limit)?;
-        let events = core::mem::take(&mut driver.events);
-        let mut buffer = core::mem::take(&mut self.buffer);
-        for event in &events {
-            if event.key == WAKER_KEY {
-                handler.woken(self);
-            } else {
-                let token = Token::from_key(event.key);
-                self.serve(handler, token, event.ready, &mut buffer);
+        let mut may_look = true;
+        loop {
+            let driver = self.driver.readiness();
+            driver.selector.wait(&mut driver.events, limit)?;
+            let events = core::mem::take(&mut driver.events);
+            let mut buffer = core::mem::take(&mut self.buffer);
+            for event in &events {
+                if event.key == WAKER_KEY {
+                    handler.woken(self);
+                } else {
+                    let token = Token::from_key(event.key);
+                    self.serve(handler, token, event.ready, &mut buffer);
+                }
             }
+            self.buffer = buffer;
+            may_look &= events.len() >= BUSY_SOURCES_MIN;
+            self.driver.readiness().events = events;
+            if !may_look || self.stopped || self.feeds.due_readers() < READERS_MIN {
+                break;
+            }
+            (may_look, limit) = (false, Some(Duration::ZERO));
         }
-        self.buffer = buffer;
-        let ready = events.len();
-        self.driver.readiness().events = events;
         // The list may change under way. One that is passed over for that has its next turn.
         let mut index = 0;
         while let Some(&token) = self.driver.readiness().always_ready.get(index) {
@@ -160,6 +154,6 @@ impl Reactor {
             }
             index += 1;
         }
-        Ok(ready)
+        Ok(())
     }
 }

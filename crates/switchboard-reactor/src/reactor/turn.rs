@@ -39,7 +39,9 @@ impl Reactor {
 
     /// One turn: wait, read everything that is ready, fire timers, write, let in who has come.
     fn turn<H: Handler>(&mut self, handler: &mut H) -> Result<()> {
-        self.time_ends();
+        if !self.ending.is_empty() {
+            self.time_ends();
+        }
         let limit = self.wait_limit();
         match &self.driver {
             Driver::Completion(_) => self.wait_complete(handler, limit)?,
@@ -49,7 +51,9 @@ impl Reactor {
         handler.turn_ended(self);
         self.flush_all(handler);
         self.flush_feeds(handler);
-        self.accept_all(handler);
+        if !self.knocked.is_empty() {
+            self.accept_all(handler);
+        }
         if !self.failed.is_empty() {
             for (token, error) in core::mem::take(&mut self.failed) {
                 self.fail(handler, token, error);
@@ -160,6 +164,7 @@ impl Reactor {
 
     /// Lets in who waits at the listeners. What others are told of that is written in the next
     /// turn, which waits for nothing, together with what those who came say at once.
+    #[inline(never)]
     fn accept_all<H: Handler>(&mut self, handler: &mut H) {
         let mut knocked = core::mem::take(&mut self.knocked);
         for token in knocked.drain(..) {
@@ -386,6 +391,7 @@ impl Reactor {
 
     /// Bounds the time of those that were to be finished and are not: most are by the end of the
     /// turn, without a timer.
+    #[inline(never)]
     fn time_ends(&mut self) {
         let mut ending = core::mem::take(&mut self.ending);
         for (token, end) in ending.drain(..) {
