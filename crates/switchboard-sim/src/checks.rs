@@ -18,6 +18,7 @@ impl Truth {
             Self::check_texts,
             Self::check_acks,
             Self::check_stays,
+            Self::check_unreached,
             Self::check_looks,
         ];
         for check in checks {
@@ -220,6 +221,15 @@ impl Truth {
         Ok(())
     }
 
+    /// Who is slow is fed from the log, and misses something only where that has stopped.
+    fn check_unreached(&self) -> Result<(), String> {
+        let mut unreached = self.unreached.iter();
+        match unreached.find(|(run, _)| !self.stopped.contains(run)) {
+            Some((run, what)) => Err(format!("run {run} had a log that went on: {what}")),
+            None => Ok(()),
+        }
+    }
+
     /// It came behind all that is on the disk of a hub that crashed: it saw nothing of that.
     fn is_lost(&self, stay: &Stay) -> bool {
         let texts = stay.lines.iter().filter_map(|line| {
@@ -349,8 +359,13 @@ impl Truth {
         if is_cut {
             return Ok(());
         }
-        // Those who see everything leave with the others when the hub ends.
-        let is_late = |line: &&String| !self.has_log && !stay.is_whole && is_farewell(line);
+        // Those who see everything leave with the others when the hub ends, and with a reset, which
+        // takes away what happened just before.
+        let last = entries.values().next_back();
+        let is_closing =
+            last.is_some_and(|last| self.closing.contains(&(stay.room.clone(), last.epoch)));
+        let is_late =
+            |line: &&String| !self.has_log && !stay.is_whole && (is_closing || is_farewell(line));
         let rest = stay.lines.get(at.seen..).unwrap_or_default();
         match rest.iter().find(|line| !is_late(line)) {
             Some(more) => Err(format!("{:?} is too much", short(more))),

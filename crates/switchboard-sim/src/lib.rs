@@ -64,6 +64,14 @@ pub const REGRESSIONS: &[(u64, &str)] = &[
         "the same where the disk was faster than another shard",
     ),
     (
+        16_887,
+        "who was behind when the log stopped is told what did not reach it",
+    ),
+    (
+        18_005,
+        "who saw everything was cut off before what happened just before the hub ended",
+    ),
+    (
         21_688,
         "a room that was loaded and let go of forgot the authors' numbers, and took a text twice",
     ),

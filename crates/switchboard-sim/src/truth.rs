@@ -102,6 +102,10 @@ pub(crate) struct Truth {
     pub(crate) ends: BTreeMap<(u64, String), (u64, u64)>,
     /// Runs of the hub with a log that ended from one moment to the next.
     pub(crate) crashed: BTreeSet<u64>,
+    /// Those of them whose log stopped: nothing more came to the disk.
+    pub(crate) stopped: BTreeSet<u64>,
+    /// In which runs with a log line clients were told that something did not reach them.
+    pub(crate) unreached: Vec<(u64, String)>,
     /// Lives that the hub ended while things still happened in them.
     pub(crate) closing: BTreeSet<Life>,
     /// What is to be found in a message: how often each thing happened.

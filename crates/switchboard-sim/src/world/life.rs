@@ -247,6 +247,9 @@ impl World {
             if is_crash || journal.is_stopped() {
                 self.truth.crashed.insert(hub.run);
             }
+            if journal.is_stopped() {
+                self.truth.stopped.insert(hub.run);
+            }
             self.truth.read_disk(journal.take_removed().iter());
             self.truth.end_run(hub.run, &self.disk);
             self.truth.compare_disk(&self.disk);
