@@ -87,6 +87,11 @@ impl<T> Timers<T> {
         }
     }
 
+    /// When it was made.
+    pub(crate) const fn start(&self) -> Instant {
+        self.start
+    }
+
     /// Sets a timer. One whose moment has passed is due with the next [`Timers::collect`].
     pub(crate) fn set(&mut self, at: Instant, value: T) -> TimerId {
         let at = self.nanos(at);
