@@ -31,8 +31,9 @@ fn b3_empty_messages_at_full_speed_hold_nobody_up() {
     let count = amount(50_000, 2_000_000);
     let hub = hub(&["--quiet"]);
     let (mut here, mut there) = (Member::connect(hub.chat()), Member::connect(hub.chat()));
-    here.say("/who");
-    here.notice(&["2 here: "]);
+    // Who came last asks: the other one is there then.
+    there.say("/who");
+    there.notice(&["2 here: "]);
     let empty = wire::message("");
     let floods = [
         (hub.parcels(), empty),
@@ -70,8 +71,9 @@ fn b3_empty_messages_at_full_speed_hold_nobody_up() {
 fn b3_empty_messages_above_the_rate_wait_and_cost_next_to_nothing() {
     let hub = hub(&["--quiet", "--messages-per-second", "1000"]);
     let (mut here, mut there) = (Member::connect(hub.chat()), Member::connect(hub.chat()));
-    here.say("/who");
-    here.notice(&["2 here: "]);
+    // Who came last asks: the other one is there then.
+    there.say("/who");
+    there.notice(&["2 here: "]);
     let floods = [
         (hub.parcels(), wire::message("")),
         (hub.chat(), b"\n".to_vec()),
