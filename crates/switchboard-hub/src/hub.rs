@@ -10,11 +10,11 @@ use switchboard_reactor::{Reactor, Receiver, Sender};
 
 use self::crew::{AtWork, Farewell, Hand, Start};
 use crate::config::{Config, Door, Keep};
-use crate::limits::{DESCRIPTORS_RESERVED, SHARDS_MAX};
+use crate::limits::{DESCRIPTORS_RESERVED, Limits, SHARDS_MAX};
 use crate::log::{Log, LogConfig, LogError};
 use crate::room::ShardId;
 use crate::shard::{Message, Place, Served, Shard, ShardConfig, Shared, SharedJournal, prepare};
-use crate::store::{Store, StoreConfig, StoreError};
+use crate::store::{Store, StoreConfig, StoreError, Unfinished};
 
 /// Why a hub could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ impl Hub {
         let hands: Vec<Hand> = (1..count).map(begin).collect::<Result<_, _>>()?;
         let others = hands.iter().map(|hand| hand.mail.clone());
         let shards: Arc<[Sender<Message>]> = core::iter::once(mail).chain(others).collect();
-        let store = Arc::new(open_store(&config.data, &shards)?);
+        let store = Arc::new(open_store(&config.data, &config.limits, &shards)?);
         let opened = Self::open_doors(config, reactor, (mailbox, shards, hands), &store);
         if opened.is_err()
             && let Some(store) = Arc::into_inner(store)
@@ -220,9 +220,21 @@ impl Hub {
 }
 
 /// Opens the store, whose replies go to the shard that asked.
-fn open_store(data: &Path, shards: &Arc<[Sender<Message>]>) -> Result<Store, StoreError> {
+fn open_store(
+    data: &Path,
+    limits: &Limits,
+    shards: &Arc<[Sender<Message>]>,
+) -> Result<Store, StoreError> {
     let shards = Arc::clone(shards);
-    Store::open(StoreConfig::new(data), move |reply| {
+    let config = StoreConfig {
+        unfinished: Unfinished {
+            bytes: limits.unfinished_bytes,
+            time: limits.unfinished_time,
+            ..Unfinished::default()
+        },
+        ..StoreConfig::new(data)
+    };
+    Store::open(config, move |reply| {
         if let Some(shard) = shards.get(usize::from(reply.id().shard())) {
             shard.send(Message::Store(reply));
         }

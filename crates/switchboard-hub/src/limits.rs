@@ -97,6 +97,20 @@ pub const UPLOAD_IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of all uploads together that wait for the disk at most.
 pub const STORE_IN_FLIGHT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// Bytes together of the unfinished uploads that are kept to be resumed at most: two of the largest
+/// files. The oldest go first.
+pub const UNFINISHED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// How many of them are kept at most: each is a file in a folder that is read when one breaks off.
+pub const UNFINISHED_FILES_MAX: usize = 256;
+
+/// How long one is kept after its last byte. Who comes back does so within a day.
+pub const UNFINISHED_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes of an upload that can be resumed after which they are synced and noted: what a hub that
+/// dies loses of it at most.
+pub const UNFINISHED_SYNC_BYTES: u64 = 16 * 1024 * 1024;
+
 /// What a piece of an upload that waits for the disk costs besides its bytes, counted so that an
 /// upload that comes byte by byte is bounded in memory too.
 pub const PIECE_BYTES: usize = 128;
@@ -259,6 +273,10 @@ pub struct Limits {
     pub message_bytes: u32,
     /// The largest file of a parcel in bytes.
     pub file_bytes: u32,
+    /// Bytes together of the unfinished uploads that are kept.
+    pub unfinished_bytes: u64,
+    /// How long one is kept.
+    pub unfinished_time: Duration,
 }
 
 impl Default for Limits {
@@ -279,6 +297,8 @@ impl Default for Limits {
             line_bytes: wire::LINE_BYTES_MAX,
             message_bytes: wire::MESSAGE_BYTES_MAX,
             file_bytes: wire::FILE_BYTES_MAX,
+            unfinished_bytes: UNFINISHED_BYTES_MAX,
+            unfinished_time: UNFINISHED_TIME,
         }
     }
 }

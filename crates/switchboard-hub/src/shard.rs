@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use berkeley::SocketFile;
-use switchboard_wire::{Nick, RoomName, notice};
+use switchboard_wire::{ContentHash, MessageId, Nick, RoomName, notice};
 use tracing::{info, warn};
 
 use self::chronicle::Chronicle;
@@ -142,6 +142,9 @@ struct Transfer {
     in_flight: usize,
     /// It was stored, failed or given up: only the count of bytes is still to be settled.
     over: bool,
+    /// The file whose sender waits to be told how much of it there is, and the number that it gave
+    /// the parcel.
+    asked: Option<(ContentHash, Option<MessageId>)>,
 }
 
 /// What a shard is told at its start.

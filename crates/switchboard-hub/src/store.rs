@@ -12,6 +12,9 @@
 //!          DATA/files/NAME ─▶ Stored
 //! ```
 //!
+//! An upload whose sender says what the whole file is (`Offer`) and that breaks off is kept, and
+//! what is on the disk of it is there for the next who offers that file.
+//!
 //! What holds at any moment, through `kill -9` and a power cut:
 //!
 //! - A name in `DATA/files` shows a whole file, whose bytes were on the disk before the name was.
@@ -21,11 +24,13 @@
 //! - After a failed `fsync(2)` nothing more is accepted until the hub is started again: what the
 //!   kernel dropped then, it does not tell a second time.
 //!
-//! The store never decides who may upload, reads no clock and knows no socket. Begin at
+//! The store never decides who may upload and knows no socket; the only clock that it reads tells how
+//! old unfinished uploads are. Begin at
 //! [`Store::open`].
 
 mod error;
 mod folder;
+mod kept;
 mod partial;
 mod shared;
 mod worker;
@@ -37,10 +42,11 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use switchboard_wire::FileName;
+use switchboard_wire::{Content, FileName};
 
 pub use self::error::StoreError;
 use self::folder::Folder;
+pub use self::kept::Unfinished;
 use self::shared::Shared;
 use self::worker::Worker;
 
@@ -61,6 +67,8 @@ pub struct StoreConfig {
     pub data: PathBuf,
     /// How many threads write; zero means one.
     pub threads: usize,
+    /// How much is kept of uploads that broke off.
+    pub unfinished: Unfinished,
 }
 
 impl StoreConfig {
@@ -70,6 +78,7 @@ impl StoreConfig {
         Self {
             data: data.into(),
             threads: STORE_THREADS,
+            unfinished: Unfinished::default(),
         }
     }
 }
@@ -109,10 +118,11 @@ impl UploadId {
 /// What a store is asked to do.
 ///
 /// One upload is a `Begin`, any number of `Data`, then a `Commit` or an `Abort`, which must come
-/// even after [`Reply::Failed`]: it is what lets the store forget the upload.
+/// even after [`Reply::Failed`]: it is what lets the store forget the upload. An `Offer` may come
+/// before: what then comes of the upload, and is not committed, is kept, to be gone on with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Give the upload up and remove what was written. Nothing is replied.
+    /// Give the upload up and remove what was written, unless it was offered. Nothing is replied.
     Abort {
         /// Which upload.
         id: UploadId,
@@ -123,8 +133,11 @@ pub enum Request {
         id: UploadId,
         /// The name it is wanted under.
         name: FileName,
-        /// The exact length of the file that follows, in bytes.
+        /// How many bytes follow: of a file that was offered, all of it, or what
+        /// [is not there yet](Reply::Have).
         bytes: u64,
+        /// The whole file, if that is known: it is stored only if it is this one.
+        content: Option<Content>,
     },
     /// All bytes were sent: make the file visible.
     Commit {
@@ -138,6 +151,13 @@ pub enum Request {
         /// The bytes, any number.
         bytes: Bytes,
     },
+    /// Say how much of this file is there from an upload that broke off.
+    Offer {
+        /// A number no upload of this store had before.
+        id: UploadId,
+        /// The whole file.
+        content: Content,
+    },
 }
 
 impl Request {
@@ -148,7 +168,8 @@ impl Request {
             Self::Abort { id }
             | Self::Begin { id, .. }
             | Self::Commit { id }
-            | Self::Data { id, .. } => *id,
+            | Self::Data { id, .. }
+            | Self::Offer { id, .. } => *id,
         }
     }
 }
@@ -156,7 +177,7 @@ impl Request {
 /// What a store tells of an upload.
 ///
 /// Each `Begin` gets exactly one of `Stored` and `Failed`, unless it is aborted (or the store is
-/// closed) first; each `Data` gets one `Written`.
+/// closed) first; each `Data` gets one `Written`; each `Offer` gets one of `Have` and `Failed`.
 #[derive(Debug)]
 pub enum Reply {
     /// The upload ended without a file and left nothing behind. Later requests of it are ignored.
@@ -165,6 +186,14 @@ pub enum Reply {
         id: UploadId,
         /// Why.
         error: StoreError,
+    },
+    /// So much of an offered file is on the disk already; nothing, if somebody else is sending the
+    /// same file just now.
+    Have {
+        /// Which upload.
+        id: UploadId,
+        /// How many bytes, from the front.
+        bytes: u64,
     },
     /// The file is visible and on the disk.
     Stored {
@@ -192,7 +221,10 @@ impl Reply {
     #[must_use]
     pub const fn id(&self) -> UploadId {
         match self {
-            Self::Failed { id, .. } | Self::Stored { id, .. } | Self::Written { id, .. } => *id,
+            Self::Failed { id, .. }
+            | Self::Have { id, .. }
+            | Self::Stored { id, .. }
+            | Self::Written { id, .. } => *id,
         }
     }
 }
@@ -213,7 +245,7 @@ impl Reply {
 /// })?;
 ///
 /// let (id, name) = (UploadId(1), FileName::reduce("cat.txt")?);
-/// store.request(Request::Begin { id, name, bytes: 4 });
+/// store.request(Request::Begin { id, name, bytes: 4, content: None });
 /// store.request(Request::Data { id, bytes: "meow".into() });
 /// store.request(Request::Commit { id });
 ///
@@ -238,7 +270,8 @@ pub struct Store {
 impl Store {
     /// Opens the data folder, or creates it, and starts the threads.
     ///
-    /// Unfinished uploads of a run that died are removed. `replies` is called on the store's
+    /// Unfinished uploads of a run that died are removed, but those that can be gone on with, as far
+    /// as [`StoreConfig::unfinished`] allows. `replies` is called on the store's
     /// threads and must neither block nor own the store.
     ///
     /// # Errors
@@ -253,10 +286,9 @@ impl Store {
         replies: impl Fn(Reply) + Send + Sync + Clone + 'static,
     ) -> Result<Self, StoreError> {
         let (folder, lock, made) = Folder::open(&config.data)?;
-        folder.remove_orphans()?;
+        let shared = Arc::new(Shared::new(config.unfinished.clone()));
+        folder.remove_orphans(&shared)?;
         folder.probe()?;
-
-        let shared = Arc::new(Shared::default());
         let mut store = Self {
             files_path: folder.files_path.clone(),
             queues: Vec::new(),

@@ -68,6 +68,7 @@ pub use frame::{FrameDecoder, FrameError};
 pub use line::{Line, LineDecoder, chat_lines, notice, write_chat_lines};
 pub use name::{Nick, NickError, RoomName, RoomNameError, Topic, TopicError};
 pub use parcel::{
-    Fields, Follow, MessageId, ParcelError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal,
+    Content, ContentHash, Fields, Follow, MessageId, ParcelError, ParcelEvent, ParcelLimits,
+    ParcelMachine, Refusal,
 };
 pub use text::clean;

@@ -12,7 +12,7 @@ mod machine;
 
 use std::time::Duration;
 
-pub use self::header::{Fields, Follow, MessageId};
+pub use self::header::{Content, ContentHash, Fields, Follow, MessageId};
 pub use self::machine::ParcelMachine;
 use crate::file_name::{FileName, NameError};
 use crate::frame::{self, FrameError};
@@ -57,11 +57,12 @@ impl Default for ParcelLimits {
 pub enum ParcelEvent<'a> {
     /// The peer has said all it wanted: it may be hung up on.
     Close,
-    /// A file begins: that many bytes of [`Self::FileData`] follow, then [`Self::FileEnd`].
+    /// A file, or the rest of one that was offered, begins: that many bytes of [`Self::FileData`]
+    /// follow, then [`Self::FileEnd`].
     FileBegin {
         /// What to call it, made safe.
         name: FileName,
-        /// Its size in bytes.
+        /// How many bytes follow.
         bytes: u32,
         /// What else its header says.
         fields: Fields,
@@ -70,6 +71,14 @@ pub enum ParcelEvent<'a> {
     FileData(&'a [u8]),
     /// The file is whole.
     FileEnd,
+    /// A file is announced whose sender waits to be told how much of it is there already;
+    /// [`Self::FileBegin`] follows.
+    FileOffered {
+        /// The whole file.
+        content: Content,
+        /// The sender's own number for it.
+        id: Option<MessageId>,
+    },
     /// The peer wants to receive what happens in a room.
     Follow(Follow),
     /// A whole message.
@@ -107,6 +116,9 @@ pub enum Refusal {
     /// The `sb` is not an object with a number `v`, or its `want` not a list of strings.
     #[error("the header's `sb` must be an object with a number `v` and a list of strings `want`")]
     ExtensionMalformed,
+    /// A file is to be resumed of which nothing is known.
+    #[error("to resume a file its header's `sb` needs `size` and `blake3`")]
+    ContentMissing,
     /// A file's header has no `file_name`.
     #[error("the file has no name: its header needs a `file_name`")]
     FileNameMissing,
@@ -116,9 +128,20 @@ pub enum Refusal {
     /// The `file_name` is no usable name.
     #[error(transparent)]
     FileNameUnusable(NameError),
+    /// The file's `size` is more than is taken.
+    #[error("the file has {bytes} bytes, and at most {max} are taken")]
+    FileTooLarge {
+        /// Its size in bytes.
+        bytes: u64,
+        /// How many it may have.
+        max: u32,
+    },
     /// The `from` is no usable name.
     #[error("`from`: {0}")]
     FromUnusable(NickError),
+    /// The `blake3` is not 64 hexadecimal digits.
+    #[error("`blake3` must be 64 hexadecimal digits")]
+    HashUnusable,
     /// The header is JSON, but not an object.
     #[error("the header is not a JSON object")]
     HeaderNotObject,
@@ -239,6 +262,20 @@ pub fn file_header_with(name: &str, bytes: u32, fields: &Fields) -> Result<Vec<u
     frame::encode_within(header.as_bytes(), limits::HEADER_BYTES_MAX, &mut out)?;
     frame::check(bytes, limits::FILE_BYTES_MAX)?;
     out.extend_from_slice(&frame::prefix(bytes)?);
+    Ok(out)
+}
+
+/// Writes the header frame alone of a file that [wants to be resumed](Fields::wants_resume): what
+/// is there is told then, and the [prefix](crate::frame::prefix) and bytes of the rest follow, or of the
+/// whole file.
+///
+/// # Errors
+/// [`FrameError::TooLong`] for a name that makes the header longer than
+/// [`HEADER_BYTES_MAX`](limits::HEADER_BYTES_MAX).
+pub fn file_offer(name: &str, fields: &Fields) -> Result<Vec<u8>, FrameError> {
+    let mut out = Vec::new();
+    let header = header::file(name, fields);
+    frame::encode_within(header.as_bytes(), limits::HEADER_BYTES_MAX, &mut out)?;
     Ok(out)
 }
 

@@ -33,6 +33,8 @@ pub struct ParcelSession {
     pending_text_bytes: usize,
     /// The file that is being received.
     upload: Option<Upload>,
+    /// The file whose sender asked how much of it there is, until it begins.
+    offered: Option<UploadId>,
     /// Something was not taken: the conversation ends with a reset.
     refused: bool,
 }
@@ -44,9 +46,9 @@ pub struct Upload {
     pub id: UploadId,
     /// The name that it came with.
     pub name: FileName,
-    /// The size that was announced.
+    /// How many bytes were announced.
     pub bytes: u64,
-    /// What has come of it.
+    /// How many of them have come.
     pub received: u64,
     /// What else its header said.
     pub fields: Fields,
@@ -108,6 +110,7 @@ impl ParcelSession {
             pending: VecDeque::new(),
             pending_text_bytes: 0,
             upload: None,
+            offered: None,
             refused: false,
         }
     }
@@ -155,6 +158,17 @@ impl ParcelSession {
     pub fn excuse(&mut self, since: Instant, now: Instant) {
         self.heard = now;
         self.machine.excuse(now.saturating_duration_since(since));
+    }
+
+    /// A file is announced whose sender asks how much of it there is; it is to
+    /// [begin](Self::begin) with the same number.
+    pub const fn offer(&mut self, id: UploadId) {
+        self.offered = Some(id);
+    }
+
+    /// The number of the file that is announced and has not begun.
+    pub const fn take_offer(&mut self) -> Option<UploadId> {
+        self.offered.take()
     }
 
     /// A file begins.
@@ -239,11 +253,16 @@ impl ParcelSession {
         }
     }
 
-    /// The store could not store a file; true if that file is still being received.
+    /// The store could not store a file; true if that file is still being received, or has yet to
+    /// begin.
     pub fn failed(&mut self, upload: UploadId) -> bool {
         self.refused = true;
         self.pending
             .retain(|item| !matches!(item, Pending::File { id, .. } if *id == upload));
+        if self.offered == Some(upload) {
+            self.offered = None;
+            return true;
+        }
         if self
             .upload
             .as_ref()

@@ -141,7 +141,7 @@ impl<N: Net> Shard<N> {
         if let Session::Parcel(parcel) = &mut connection.session {
             parcel.session.refuse();
         }
-        if fields.wants_ack {
+        if fields.is_answered() {
             let refused = Answer::Refused {
                 id: fields.id.clone(),
                 reason: reason.to_owned(),

@@ -1,16 +1,38 @@
 //! The shard's part in the parcel door, and its dealings with the store.
 
 use bytes::Bytes;
-use switchboard_wire::ParcelEvent;
+use switchboard_wire::{Answer, ContentHash, Fields, MessageId, ParcelEvent};
 use tracing::{error, info, warn};
 
 use super::waits::Stop;
 use super::{ConnectionId, Net, ParcelConnection, Session, Shard, Transfer};
-use crate::door::parcel::Upload;
+use crate::door::parcel::{Upload, encode_answer};
 use crate::limits::{
     FINISH_TIME, PIECE_BYTES, STORE_IN_FLIGHT_BYTES_MAX, UPLOAD_IN_FLIGHT_BYTES_MAX,
 };
 use crate::store::{Reply, Request, UploadId};
+
+impl Transfer {
+    const fn new(
+        connection: ConnectionId,
+        asked: Option<(ContentHash, Option<MessageId>)>,
+    ) -> Self {
+        Self {
+            connection,
+            in_flight: 0,
+            over: false,
+            asked,
+        }
+    }
+}
+
+/// Whether this is what a sender of many messages is slowed by.
+const fn is_message(event: &ParcelEvent<'_>) -> bool {
+    !matches!(
+        event,
+        ParcelEvent::FileData(_) | ParcelEvent::FileEnd | ParcelEvent::FileOffered { .. }
+    )
+}
 
 impl<N: Net> Shard<N> {
     pub(super) fn parcel(&mut self, id: ConnectionId) -> Option<&mut ParcelConnection> {
@@ -45,7 +67,7 @@ impl<N: Net> Shard<N> {
             };
             match parcel.session.push(now, &mut bytes) {
                 Ok(Some(event)) => {
-                    if !matches!(event, ParcelEvent::FileData(_) | ParcelEvent::FileEnd) {
+                    if is_message(&event) {
                         self.count_message(net, id);
                     }
                     self.parcel_event(net, id, event);
@@ -87,18 +109,33 @@ impl<N: Net> Shard<N> {
                 fields,
             } => {
                 let bytes = u64::from(bytes);
+                let offered = parcel.session.take_offer();
+                let upload = offered.unwrap_or(upload);
+                let content = fields.content;
                 parcel.session.begin(upload, name.clone(), bytes, fields);
-                self.last_upload = serial;
-                let transfer = Transfer {
-                    connection: id,
-                    in_flight: 0,
-                    over: false,
-                };
-                self.transfers.insert(upload, transfer);
+                if offered.is_none() {
+                    self.last_upload = serial;
+                    self.transfers.insert(upload, Transfer::new(id, None));
+                }
                 self.request(Request::Begin {
                     id: upload,
                     name,
                     bytes,
+                    content,
+                });
+            }
+            ParcelEvent::FileOffered { content, id: asked } => {
+                // All who send this file go one way, so that what broke off is put away before
+                // somebody asks for it.
+                let lane = content.hash.0.first().copied().unwrap_or(0);
+                let upload = UploadId::of_shard(self.post.place.here.0, lane.into(), serial);
+                parcel.session.offer(upload);
+                self.last_upload = serial;
+                let asked = Some((content.hash, asked));
+                self.transfers.insert(upload, Transfer::new(id, asked));
+                self.request(Request::Offer {
+                    id: upload,
+                    content,
                 });
             }
             ParcelEvent::FileData(data) => {
@@ -262,7 +299,20 @@ impl<N: Net> Shard<N> {
                 self.settle(net, id);
                 self.let_go(net, id);
             }
+            Reply::Have { id: upload, bytes } => self.have(net, upload, bytes),
             Reply::Failed { id: upload, error } => self.upload_failed(net, upload, &error),
+        }
+    }
+
+    /// Tells a sender how much of its file there is.
+    fn have(&mut self, net: &mut N, upload: UploadId, bytes: u64) {
+        let Some(transfer) = self.transfers.get_mut(&upload) else {
+            return;
+        };
+        let connection = transfer.connection;
+        if let Some((hash, id)) = transfer.asked.take() {
+            let have = Answer::Have { hash, bytes, id };
+            self.send_to(net, connection, encode_answer(&have));
         }
     }
 
@@ -302,6 +352,10 @@ impl<N: Net> Shard<N> {
     }
 
     fn upload_failed(&mut self, net: &mut N, upload: UploadId, reason: &dyn std::error::Error) {
+        let asked = self
+            .transfers
+            .get_mut(&upload)
+            .and_then(|transfer| transfer.asked.take());
         let Some(id) = self.transfer_over(upload) else {
             return;
         };
@@ -315,9 +369,14 @@ impl<N: Net> Shard<N> {
             "a file of {} could not be stored: {reason}",
             connection.label
         );
-        let fields = parcel.session.fields_of(upload).cloned();
+        let of_offer = asked.map(|(_, id)| Fields {
+            id,
+            wants_resume: true,
+            ..Fields::default()
+        });
+        let fields = parcel.session.fields_of(upload).cloned().or(of_offer);
         let unfinished = parcel.session.failed(upload);
-        if let Some(fields) = fields.filter(|fields| fields.wants_ack) {
+        if let Some(fields) = fields.filter(Fields::is_answered) {
             self.refuse(
                 net,
                 id,
@@ -360,20 +419,25 @@ impl<N: Net> Shard<N> {
         let Session::Parcel(parcel) = &mut connection.session else {
             return;
         };
-        let Some(Upload {
-            id: upload,
-            name,
-            bytes,
-            received,
-            ..
-        }) = parcel.session.abort()
-        else {
-            return;
+        let label = &connection.label;
+        let upload = match (parcel.session.take_offer(), parcel.session.abort()) {
+            (Some(offered), _) => offered,
+            (None, Some(upload)) => {
+                let Upload { name, .. } = &upload;
+                let kept = if upload.fields.wants_resume {
+                    ", and can be resumed"
+                } else {
+                    ""
+                };
+                let (received, bytes) = (upload.received, upload.bytes);
+                warn!(
+                    "the file \"{name}\" of {label} is given up after {received} of {bytes} \
+                     bytes{kept}: {reason}"
+                );
+                upload.id
+            }
+            (None, None) => return,
         };
-        warn!(
-            "the file \"{name}\" of {} is given up after {received} of {bytes} bytes: {reason}",
-            connection.label
-        );
         self.transfer_over(upload);
         self.request(Request::Abort { id: upload });
     }

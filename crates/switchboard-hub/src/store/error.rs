@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use switchboard_wire::FileName;
+use switchboard_wire::{ContentHash, FileName};
 
 use super::UploadId;
 
@@ -58,6 +58,21 @@ pub enum StoreError {
         name: FileName,
         /// How many were tried.
         tries: u32,
+    },
+    /// What is announced of a file that is known as a whole is neither all of it nor what is
+    /// missing.
+    #[error("{bytes} bytes are announced of a file of {announced}: neither all of it nor the rest")]
+    NotTheRest {
+        /// The whole file's size.
+        announced: u64,
+        /// The bytes that were to follow.
+        bytes: u64,
+    },
+    /// The bytes that came are not the file that was announced.
+    #[error("the bytes are not those of the file that was announced, whose BLAKE3 is {hash}")]
+    OtherContent {
+        /// Its hash.
+        hash: ContentHash,
     },
     /// The disk failed to keep what was written, so the store takes nothing until a restart.
     #[error("the store stopped after a disk error: check the disk, then start the hub again")]

@@ -3,17 +3,25 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use switchboard_wire::ContentHash;
+
 use super::StoreError;
+use super::kept::{self, Found};
+use super::shared::Shared;
 
 /// Bytes read of a lock file at most: a process number and a line end.
 const LOCK_BYTES_MAX: u64 = 32;
+
+/// The name under which it is tried whether uploads can be written.
+const PROBE: &str = "probe.part";
 
 /// How a finished upload got its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,39 +84,49 @@ impl Folder {
         })
     }
 
-    /// Removes the partial files of a run that died. Only for who holds the lock.
-    pub(super) fn remove_orphans(&self) -> Result<(), StoreError> {
-        let failed =
-            |error: Errno| StoreError::io("clear unfinished uploads in", &self.partial_path, error);
-        let mut count = 0_u32;
-        // Read to the end first: what a listing shows of names removed meanwhile is undefined.
-        let entries: Vec<_> = Dir::read_from(&self.partial)
-            .map_err(failed)?
-            .collect::<Result<_, _>>()
-            .map_err(failed)?;
-        for entry in entries {
-            if !entry.file_name().to_bytes().ends_with(b".part") {
-                continue;
-            }
-            match rustix::fs::unlinkat(&self.partial, entry.file_name(), AtFlags::empty()) {
-                Ok(()) => count += 1,
-                // A folder is not ours.
-                Err(Errno::ISDIR | Errno::NOENT) => {}
-                Err(error) => return Err(failed(error)),
+    /// Removes the partial files of a run that died, but those that can be gone on with. Only for
+    /// who holds the lock.
+    pub(super) fn remove_orphans(&self, shared: &Shared) -> Result<(), StoreError> {
+        let mut removed = 0_u32;
+        for name in self.partial_names()? {
+            let stem = |kind| name.strip_suffix(kind);
+            let stem = stem(".part").or_else(|| stem(".mark"));
+            let is_kept = |stem| ContentHash::parse(stem).is_some();
+            if stem.is_some_and(|stem| !is_kept(stem)) && self.remove_partial(&name) {
+                removed += 1;
             }
         }
-        if count > 0 {
-            tracing::info!(count, "removed unfinished uploads of an earlier run");
+        let kept = kept::sweep(self, shared, u64::MAX)?;
+        if removed > 0 {
+            tracing::info!(removed, "removed unfinished uploads of an earlier run");
+        }
+        if kept > 0 {
+            tracing::info!(kept, "unfinished uploads of an earlier run can be resumed");
         }
         Ok(())
     }
 
+    /// What is in `DATA/partial`.
+    pub(super) fn partial_names(&self) -> Result<Vec<String>, StoreError> {
+        let failed = |error: Errno| {
+            StoreError::io("look for unfinished uploads in", &self.partial_path, error)
+        };
+        let mut names = Vec::new();
+        // Read to the end first: what a listing shows of names removed meanwhile is undefined.
+        for entry in Dir::read_from(&self.partial).map_err(failed)? {
+            // Names of ours are text.
+            if let Ok(name) = entry.map_err(failed)?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
     /// Proves that uploads can be written here and moved to the finished files.
     pub(super) fn probe(&self) -> Result<(), StoreError> {
-        const NAME: &str = "probe.part";
-        drop(self.create_partial(NAME)?);
-        rustix::fs::unlinkat(&self.partial, NAME, AtFlags::empty())
-            .map_err(|error| StoreError::io("remove", &self.partial_path.join(NAME), error))?;
+        drop(self.create_partial(PROBE)?);
+        rustix::fs::unlinkat(&self.partial, PROBE, AtFlags::empty())
+            .map_err(|error| StoreError::io("remove", &self.partial_path.join(PROBE), error))?;
 
         // Not by a file here as well: everything in this folder is somebody's finished upload.
         let writable = Access::WRITE_OK | Access::EXEC_OK;
@@ -133,15 +151,54 @@ impl Folder {
             .map_err(|error| StoreError::io("create", &self.partial_path.join(name), error))
     }
 
-    /// Removes a partial file, which may be gone already.
-    pub(super) fn remove_partial(&self, name: &str) {
+    /// A partial file that is there, to read and to go on with.
+    ///
+    /// Whatever was put there in its place, this neither follows it nor waits for it.
+    pub(super) fn open_partial(&self, name: &str) -> Result<File, StoreError> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = retry_on_intr(|| rustix::fs::openat(&self.partial, name, flags, Mode::empty()))
+            .map(File::from)
+            .map_err(io::Error::from);
+        let regular = file.and_then(|file| {
+            let is_file = file.metadata()?.is_file();
+            is_file.then_some(file).ok_or_else(|| Errno::INVAL.into())
+        });
+        regular.map_err(|error| StoreError::io("open", &self.partial_path.join(name), error))
+    }
+
+    /// A partial file by its entry alone; `None` if there is none.
+    pub(super) fn look_at_partial(&self, name: &str) -> Option<Found> {
+        let stat = rustix::fs::statat(&self.partial, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        let changed = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
+        kind.is_file().then(|| Found {
+            bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            changed: UNIX_EPOCH + changed,
+        })
+    }
+
+    /// Writes all of a small file in `DATA/partial`, in one piece.
+    pub(super) fn write_mark(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        retry_on_intr(|| rustix::fs::openat(&self.partial, name, flags, mode))
+            .map_err(io::Error::from)
+            .and_then(|file| File::from(file).write_all_at(bytes, 0))
+            .map_err(|error| StoreError::io("write", &self.partial_path.join(name), error))
+    }
+
+    /// Removes a partial file; false if there is none.
+    pub(super) fn remove_partial(&self, name: &str) -> bool {
         match rustix::fs::unlinkat(&self.partial, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
+            Ok(()) => return true,
+            // A folder is not ours.
+            Err(Errno::ISDIR | Errno::NOENT) => {}
             Err(error) => {
                 let path = self.partial_path.join(name);
                 tracing::warn!(path = %path.display(), %error, "can't remove an unfinished upload");
             }
         }
+        false
     }
 
     /// Gives a partial file its name among the finished, if nothing has it.

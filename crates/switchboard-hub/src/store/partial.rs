@@ -6,26 +6,47 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use switchboard_wire::FileName;
+use blake3::Hasher;
+use switchboard_wire::{Content, ContentHash, FileName};
 
 use super::folder::{Folder, Naming};
+use super::kept::{self, Kept};
 use super::shared::Shared;
 use super::{NAME_TRIES_MAX, StoreError, UploadId};
 
 /// Bytes read at a time of each of two files compared.
 const COMPARE_BYTES: usize = 64 * 1024;
 
-/// A file without a final name. Dropped, it is removed.
+/// A file without a final name. Dropped, it is removed, unless it is kept to be gone on with.
 #[derive(Debug)]
 pub(super) struct Partial {
     folder: Arc<Folder>,
+    shared: Arc<Shared>,
     file: File,
     /// Its name in `DATA/partial`.
     part: String,
     name: FileName,
+    /// The size of the whole file.
     announced: u64,
+    /// What of it is there, whenever it came.
     received: u64,
     is_moved: bool,
+    /// What it has to be, and the hash of what came.
+    check: Option<Box<(ContentHash, Hasher)>>,
+    kept: Option<Kept>,
+}
+
+/// What is wanted of an upload.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) id: UploadId,
+    pub(super) name: FileName,
+    /// Of what follows.
+    pub(super) bytes: u64,
+    /// The whole file, where that is known.
+    pub(super) content: Option<Content>,
+    /// What is there of it, if it was asked for.
+    pub(super) kept: Option<Kept>,
 }
 
 /// Under which name an upload ended.
@@ -47,29 +68,59 @@ enum Holder {
 impl Partial {
     pub(super) fn create(
         folder: &Arc<Folder>,
-        id: UploadId,
-        name: FileName,
-        bytes: u64,
+        shared: &Arc<Shared>,
+        wanted: Wanted,
     ) -> Result<Self, StoreError> {
+        let Wanted {
+            id,
+            name,
+            bytes,
+            content,
+            mut kept,
+        } = wanted;
+        let announced = content.map_or(bytes, |content| content.bytes);
+        let from = match &kept {
+            Some(kept) if bytes == announced.saturating_sub(kept.durable()) => kept.durable(),
+            _ if bytes == announced => 0,
+            _ => {
+                kept.inspect(Kept::forget);
+                return Err(StoreError::NotTheRest { announced, bytes });
+            }
+        };
         // Told early to who could not succeed anyway. It reserves nothing: many who announce much
         // and send little must not fill the disk.
-        if let Some(free) = folder.free_bytes().filter(|free| *free < bytes) {
+        let short = |free: &u64| *free < bytes;
+        let mut free = folder.free_bytes();
+        if free.as_ref().is_some_and(short) {
+            // What nobody may ever go on with makes room for what comes now.
+            kept::sweep(folder, shared, 0)?;
+            free = folder.free_bytes();
+        }
+        if let Some(free) = free.filter(short) {
             let path = &folder.files_path;
             let why = format!("{bytes} bytes announced, {free} free");
             let error = std::io::Error::new(std::io::ErrorKind::StorageFull, why);
             return Err(StoreError::io("receive a file in", path, error));
         }
-        let part = format!("{}.part", id.0);
-        let file = folder.create_partial(&part)?;
-        let folder = Arc::clone(folder);
+        let (part, file, hasher) = if let Some(kept) = &mut kept {
+            let (file, hasher) = kept.open(from)?;
+            (kept.part(), file, hasher)
+        } else {
+            let part = format!("{}.part", id.0);
+            let file = folder.create_partial(&part)?;
+            (part, file, Hasher::new())
+        };
         Ok(Self {
-            folder,
+            folder: Arc::clone(folder),
+            shared: Arc::clone(shared),
             file,
             part,
             name,
-            announced: bytes,
-            received: 0,
+            announced,
+            received: from,
             is_moved: false,
+            check: content.map(|content| Box::new((content.hash, hasher))),
+            kept,
         })
     }
 
@@ -85,11 +136,43 @@ impl Partial {
         }
         self.file
             .write_all(bytes)
-            .map_err(|error| StoreError::io("write", &self.path(), error))
+            .map_err(|error| StoreError::io("write", &self.path(), error))?;
+        if let Some(check) = &mut self.check {
+            check.1.update(bytes);
+        }
+        match &mut self.kept {
+            Some(kept) if kept.is_note_due(self.received) => {
+                stop_on(&self.shared, kept.note(&self.file, self.received))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Makes it durable, then visible, then its name durable.
-    pub(super) fn commit(mut self, shared: &Shared) -> Result<Stored, StoreError> {
+    /// Whether it is kept when it is dropped.
+    pub(super) const fn may_stay(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Removes it, also if it could be gone on with.
+    pub(super) fn discard(mut self) {
+        if let Some(kept) = self.kept.take() {
+            kept.forget();
+        }
+    }
+
+    /// Makes it durable, then visible, then its name durable. If that fails nothing is left of it.
+    pub(super) fn commit(mut self) -> Result<Stored, StoreError> {
+        let stored = self.publish();
+        match self.kept.take() {
+            Some(kept) if stored.is_err() => kept.forget(),
+            Some(kept) => kept.conclude(),
+            None => {}
+        }
+        stored
+    }
+
+    fn publish(&mut self) -> Result<Stored, StoreError> {
+        let shared = Arc::clone(&self.shared);
         if self.received != self.announced {
             let (announced, received) = (self.announced, self.received);
             return Err(StoreError::TooFewBytes {
@@ -97,9 +180,14 @@ impl Partial {
                 received,
             });
         }
+        if let Some(check) = &self.check
+            && check.1.finalize().as_bytes() != &check.0.0
+        {
+            return Err(StoreError::OtherContent { hash: check.0 });
+        }
         let synced = self.file.sync_all();
         stop_on(
-            shared,
+            &shared,
             synced.map_err(|error| StoreError::io("sync", &self.path(), error)),
         )?;
 
@@ -111,7 +199,7 @@ impl Partial {
                 Naming::Taken => self.holder_of(&name)?,
                 naming => {
                     self.is_moved = naming == Naming::Moved;
-                    if let Err(error) = stop_on(shared, self.folder.sync_files()) {
+                    if let Err(error) = stop_on(&shared, self.folder.sync_files()) {
                         self.folder.retract(name.as_str());
                         return Err(error);
                     }
@@ -136,7 +224,7 @@ impl Partial {
                     let synced = file
                         .sync_all()
                         .map_err(|e| StoreError::io("sync", &path, e));
-                    stop_on(shared, synced.and_then(|()| self.folder.sync_files()))?;
+                    stop_on(&shared, synced.and_then(|()| self.folder.sync_files()))?;
                     drop(claim);
                     return Ok(Stored {
                         name,
@@ -198,7 +286,19 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if !self.is_moved {
+        if let Some(mut kept) = self.kept.take() {
+            // Where nothing is written any more, what was noted before still holds.
+            let noted = match self.shared.check() {
+                Ok(()) => stop_on(&self.shared, kept.note(&self.file, self.received)),
+                Err(_) => Ok(()),
+            };
+            if let Err(error) = &noted {
+                tracing::warn!(%error, "an unfinished upload can't be kept");
+            }
+            if noted.is_err() || self.received == 0 {
+                kept.forget();
+            }
+        } else if !self.is_moved {
             self.folder.remove_partial(&self.part);
         }
     }

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use switchboard_wire::FileName;
+use switchboard_wire::{ContentHash, FileName};
 
 use super::StoreError;
+use super::kept::Unfinished;
 
 /// Which names are being given just now, and whether the store still accepts anything.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
+    /// How much of unfinished uploads is kept.
+    pub(super) unfinished: Unfinished,
+    /// The files that are being sent, of those that can be gone on with.
+    contents: Mutex<BTreeSet<ContentHash>>,
     /// At most one a thread.
     names: Mutex<BTreeSet<String>>,
     name_freed: Condvar,
@@ -19,6 +24,32 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(unfinished: Unfinished) -> Self {
+        Self {
+            unfinished,
+            contents: Mutex::default(),
+            names: Mutex::default(),
+            name_freed: Condvar::new(),
+            is_stopped: AtomicBool::new(false),
+            is_given_up: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps all others from sending this file until the claim is dropped; `None` if somebody is
+    /// sending it.
+    pub(super) fn claim_content(self: &Arc<Self>, hash: ContentHash) -> Option<ContentClaim> {
+        self.contents().insert(hash).then(|| ContentClaim {
+            shared: Arc::clone(self),
+            hash,
+        })
+    }
+
+    /// The files that are being sent, which stay the same ones for as long as this is held.
+    pub(super) fn contents(&self) -> MutexGuard<'_, BTreeSet<ContentHash>> {
+        // Inserting and removing leave a whole set even if a holder panics.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until no other thread gives this name, then keeps them from it until the claim is
     /// dropped.
     ///
@@ -82,5 +113,18 @@ impl Drop for Claim<'_> {
             "a claimed name stays until its claim is dropped"
         );
         self.shared.name_freed.notify_all();
+    }
+}
+
+/// The sole right to send one file that can be gone on with.
+#[derive(Debug)]
+pub(super) struct ContentClaim {
+    shared: Arc<Shared>,
+    hash: ContentHash,
+}
+
+impl Drop for ContentClaim {
+    fn drop(&mut self) {
+        self.shared.contents().remove(&self.hash);
     }
 }

@@ -1,14 +1,14 @@
 //! One thread of the store: the uploads whose turn it is to be written.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use switchboard_wire::FileName;
+use switchboard_wire::Content;
 
 use super::folder::Folder;
-use super::partial::{Partial, Stored};
+use super::kept::{self, Kept};
+use super::partial::{Partial, Stored, Wanted};
 use super::shared::Shared;
 use super::{Reply, Request, StoreError, UploadId};
 
@@ -26,7 +26,9 @@ pub(super) struct Worker<F> {
 enum Upload {
     /// It was told so; what still comes of it is ignored.
     Failed,
-    Open(Partial),
+    /// Its sender was told what there is; nothing, if somebody else is sending the same.
+    Offered(Option<Kept>),
+    Open(Box<Partial>),
 }
 
 impl<F: Fn(Reply)> Worker<F> {
@@ -48,17 +50,26 @@ impl<F: Fn(Reply)> Worker<F> {
 
     fn handle(&mut self, request: Request) {
         match request {
-            Request::Abort { id } => {
-                self.uploads.remove(&id);
-            }
-            Request::Begin { id, name, bytes } => self.begin(id, name, bytes),
+            Request::Abort { id } => self.abort(id),
+            Request::Begin {
+                id,
+                name,
+                bytes,
+                content,
+            } => self.begin(Wanted {
+                id,
+                name,
+                bytes,
+                content,
+                kept: None,
+            }),
             Request::Commit { id } => self.commit(id),
             Request::Data { id, bytes } => {
                 let written = match self.uploads.get_mut(&id) {
                     Some(Upload::Open(partial)) => {
                         self.shared.check().and_then(|()| partial.write(&bytes))
                     }
-                    Some(Upload::Failed) | None => Ok(()),
+                    _ => Ok(()),
                 };
                 let count = bytes.len();
                 drop(bytes);
@@ -67,23 +78,51 @@ impl<F: Fn(Reply)> Worker<F> {
                     self.fail(id, error);
                 }
             }
+            Request::Offer { id, content } => self.offer(id, content),
         }
     }
 
-    fn begin(&mut self, id: UploadId, name: FileName, bytes: u64) {
-        let vacant = match self.uploads.entry(id) {
-            Entry::Vacant(vacant) => vacant,
-            Entry::Occupied(upload) => {
-                if matches!(upload.get(), Upload::Open(_)) {
-                    self.fail(id, StoreError::BegunTwice { id });
-                }
+    fn offer(&mut self, id: UploadId, content: Content) {
+        if self.uploads.contains_key(&id) {
+            return self.fail(id, StoreError::BegunTwice { id });
+        }
+        if let Err(error) = self.shared.check() {
+            return self.fail(id, error);
+        }
+        let kept = Kept::find(&self.folder, &self.shared, content);
+        let bytes = kept.as_ref().map_or(0, Kept::durable);
+        self.uploads.insert(id, Upload::Offered(kept));
+        (self.replies)(Reply::Have { id, bytes });
+    }
+
+    fn abort(&mut self, id: UploadId) {
+        let upload = self.uploads.remove(&id);
+        let may_stay = matches!(&upload, Some(Upload::Open(partial)) if partial.may_stay());
+        // Only once it is put away it counts among those that nobody sends.
+        drop(upload);
+        if may_stay && let Err(error) = kept::sweep(&self.folder, &self.shared, u64::MAX) {
+            tracing::warn!(%error, "can't clear unfinished uploads");
+        }
+    }
+
+    fn begin(&mut self, mut wanted: Wanted) {
+        let id = wanted.id;
+        match self.uploads.remove(&id) {
+            None => {}
+            Some(Upload::Offered(kept)) => wanted.kept = kept,
+            Some(failed @ Upload::Failed) => {
+                self.uploads.insert(id, failed);
                 return;
             }
-        };
+            Some(Upload::Open(partial)) => {
+                partial.discard();
+                return self.fail(id, StoreError::BegunTwice { id });
+            }
+        }
         let created = self.shared.check();
-        match created.and_then(|()| Partial::create(&self.folder, id, name, bytes)) {
+        match created.and_then(|()| Partial::create(&self.folder, &self.shared, wanted)) {
             Ok(partial) => {
-                vacant.insert(Upload::Open(partial));
+                self.uploads.insert(id, Upload::Open(Box::new(partial)));
             }
             Err(error) => self.fail(id, error),
         }
@@ -95,7 +134,7 @@ impl<F: Fn(Reply)> Worker<F> {
         };
         // Refused or not, the partial file is gone before that is told.
         let committed = match self.shared.check() {
-            Ok(()) => partial.commit(&self.shared),
+            Ok(()) => partial.commit(),
             Err(error) => {
                 drop(partial);
                 Err(error)
@@ -118,7 +157,11 @@ impl<F: Fn(Reply)> Worker<F> {
 
     /// Removes what was written before telling that nothing was.
     fn fail(&mut self, id: UploadId, error: StoreError) {
-        self.uploads.insert(id, Upload::Failed);
+        if let Some(Upload::Open(partial)) = self.uploads.insert(id, Upload::Failed)
+            && !matches!(error, StoreError::Closed)
+        {
+            partial.discard();
+        }
         (self.replies)(Reply::Failed { id, error });
     }
 }
@@ -127,6 +170,9 @@ impl<F: Fn(Reply)> Worker<F> {
 mod tests {
     use std::cell::RefCell;
 
+    use switchboard_wire::FileName;
+
+    use super::super::kept::Unfinished;
     use super::*;
 
     #[test]
@@ -144,7 +190,7 @@ mod tests {
     fn stores_nothing(end: impl Fn(&Shared), is_expected: impl Fn(&StoreError) -> bool) {
         let data = tempfile::tempdir().unwrap();
         let (folder, _lock, _made) = Folder::open(data.path()).unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(Unfinished::default()));
         let replies = RefCell::new(Vec::new());
         let tell = |reply| replies.borrow_mut().push(reply);
         let mut worker = Worker::new(folder, Arc::clone(&shared), tell);
@@ -153,6 +199,7 @@ mod tests {
             id,
             name: FileName::reduce("a").unwrap(),
             bytes,
+            content: None,
         };
 
         worker.handle(begin(open, 0));

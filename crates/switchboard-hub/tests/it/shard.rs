@@ -72,6 +72,7 @@ fn shown(delivered: &[Delivered]) -> Vec<String> {
         Delivered::Answer(Answer::At { room, seq, .. }) => format!("at {room} {seq}"),
         Delivered::Answer(Answer::Gap { from, to, .. }) => format!("gap {from} {to}"),
         Delivered::Answer(Answer::Refused { reason, .. }) => format!("refused {reason}"),
+        Delivered::Answer(Answer::Have { bytes, .. }) => format!("have {bytes}"),
         Delivered::Answer(Answer::Reset { epoch, .. }) => format!("reset {epoch}"),
     };
     delivered.iter().map(show).collect()

@@ -478,7 +478,7 @@ fn room_of(delivered: &Delivered) -> &str {
             | Answer::Gap { room, .. }
             | Answer::Reset { room, .. },
         ) => room,
-        Delivered::Answer(Answer::Refused { .. }) => "",
+        Delivered::Answer(Answer::Have { .. } | Answer::Refused { .. }) => "",
     }
 }
 

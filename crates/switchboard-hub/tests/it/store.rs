@@ -2,6 +2,7 @@
 
 mod crash;
 mod limits;
+mod resume;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,8 +33,12 @@ impl Desk {
     }
 
     fn try_open(data: &Path) -> Result<Self, StoreError> {
+        Self::open_with(StoreConfig::new(data))
+    }
+
+    fn open_with(config: StoreConfig) -> Result<Self, StoreError> {
         let (sender, replies) = mpsc::channel();
-        let store = Store::open(StoreConfig::new(data), move |reply| {
+        let store = Store::open(config, move |reply| {
             sender.send(reply).ok();
         })?;
         Ok(Self { store, replies })
@@ -45,6 +50,7 @@ impl Desk {
             id: UploadId(id),
             name: file_name(name),
             bytes,
+            content: None,
         });
     }
 
@@ -516,6 +522,7 @@ fn more_than_the_disk_has_is_refused_at_once() {
         id: UploadId(1),
         name,
         bytes: u64::MAX,
+        content: None,
     });
     let error = desk.error(1);
     assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");

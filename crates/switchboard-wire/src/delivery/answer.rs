@@ -7,7 +7,7 @@ use super::fields;
 use crate::frame::{self, FrameError};
 use crate::json::Json;
 use crate::limits::HEADER_BYTES_MAX;
-use crate::parcel::MessageId;
+use crate::parcel::{ContentHash, MessageId};
 
 /// What a hub says about a parcel, or about a room that is followed: `{"sb":{KIND:{…}}}`.
 ///
@@ -55,6 +55,15 @@ pub enum Answer {
         from: u64,
         /// The last that is missing.
         to: u64,
+    },
+    /// So much of a file is there already: what follows from there on completes it.
+    Have {
+        /// The whole file's hash.
+        hash: ContentHash,
+        /// How many bytes from its front.
+        bytes: u64,
+        /// The number that the client gave the parcel.
+        id: Option<MessageId>,
     },
     /// A parcel was not taken.
     Refused {
@@ -118,6 +127,12 @@ impl Answer {
                 json.number("to", *to);
                 "gap"
             }
+            Self::Have { hash, bytes, id } => {
+                json.text("blake3", &hash.to_string());
+                json.number("bytes", *bytes);
+                named(&mut json, id);
+                "have"
+            }
             Self::Refused { id, reason } => {
                 named(&mut json, id);
                 json.text("reason", reason);
@@ -143,7 +158,7 @@ impl Answer {
         };
         let sb = sb.as_object().ok_or(DeliveryError::Field { field: "sb" })?;
         for (kind, answer) in sb {
-            let known = ["ack", "at", "gap", "refused", "reset"];
+            let known = ["ack", "at", "gap", "have", "refused", "reset"];
             if !known.contains(&kind.as_str()) {
                 continue;
             }
@@ -184,6 +199,12 @@ impl Answer {
                 epoch: number("epoch")?,
                 from: number("from")?,
                 to: number("to")?,
+            },
+            "have" => Self::Have {
+                hash: ContentHash::parse(&fields::must(answer, "blake3")?)
+                    .ok_or(DeliveryError::Field { field: "blake3" })?,
+                bytes: number("bytes")?,
+                id: id()?,
             },
             "refused" => Self::Refused {
                 id: id()?,

@@ -35,6 +35,58 @@ pub struct Fields {
     /// `sb` with `"v":2` and `"ack"` in its `want`: the sender reads, and wants to be told that it
     /// was taken.
     pub wants_ack: bool,
+    /// The same with `"resume"`, of a file: the sender reads, and waits to be told how much of it
+    /// is there already. Needs [`content`](Self::content).
+    pub wants_resume: bool,
+    /// `size` and `blake3` in `sb`: what the whole file is.
+    pub content: Option<Content>,
+}
+
+impl Fields {
+    /// The sender reads, and is told when its parcel is not taken.
+    #[must_use]
+    pub const fn is_answered(&self) -> bool {
+        self.wants_ack || self.wants_resume
+    }
+}
+
+/// A whole file, whatever part of it is sent.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Content {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its hash.
+    pub hash: ContentHash,
+}
+
+/// The BLAKE3 hash of a file. As text it is 64 hexadecimal digits.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ContentHash(pub [u8; 32]);
+
+impl ContentHash {
+    /// Reads 64 hexadecimal digits; `None` if it is anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+            return None;
+        };
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        let byte = |[high, low]: [u8; 2]| u8::try_from(digit(high)? << 4 | digit(low)?).ok();
+        let bytes: Vec<u8> = pairs.iter().copied().map(byte).collect::<Option<_>>()?;
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// A wish to receive what happens in a room: the header of a `join`, which has an `sb` with
@@ -118,6 +170,7 @@ fn read_object(header: &Value, fields: &mut Fields) -> Result<Kind, Refusal> {
     // First of all who is to be answered, and about what.
     let extension = Extension::read(header)?;
     fields.wants_ack = extension.as_ref().is_some_and(|sb| sb.wants_ack);
+    fields.wants_resume = extension.as_ref().is_some_and(|sb| sb.wants_resume);
     if let Some(id) = text(header, "id")? {
         fields.id = Some(MessageId::new(id).ok_or(Refusal::IdUnusable)?);
     }
@@ -140,6 +193,12 @@ fn read_object(header: &Value, fields: &mut Fields) -> Result<Kind, Refusal> {
             let name = header.get("file_name").ok_or(Refusal::FileNameMissing)?;
             let name = name.as_str().ok_or(Refusal::FileNameNotText)?;
             let name = FileName::reduce(name).map_err(Refusal::FileNameUnusable)?;
+            if extension.is_some() {
+                fields.content = content(header)?;
+            }
+            if fields.wants_resume && fields.content.is_none() {
+                return Err(Refusal::ContentMissing);
+            }
             Ok(Kind::File(name, std::mem::take(fields)))
         }
         "join" => {
@@ -161,6 +220,7 @@ fn read_object(header: &Value, fields: &mut Fields) -> Result<Kind, Refusal> {
 /// What `sb` says, if it is of the version that is understood here.
 struct Extension {
     wants_ack: bool,
+    wants_resume: bool,
     since: Option<u64>,
     epoch: Option<u64>,
 }
@@ -175,18 +235,34 @@ impl Extension {
         if version.ok_or(Refusal::ExtensionMalformed)? != VERSION {
             return Ok(None);
         }
-        let mut wants_ack = false;
+        let (mut wants_ack, mut wants_resume) = (false, false);
         if let Some(want) = sb.get("want") {
             for word in want.as_array().ok_or(Refusal::ExtensionMalformed)? {
-                wants_ack |= word.as_str().ok_or(Refusal::ExtensionMalformed)? == "ack";
+                let word = word.as_str().ok_or(Refusal::ExtensionMalformed)?;
+                wants_ack |= word == "ack";
+                wants_resume |= word == "resume";
             }
         }
         Ok(Some(Self {
             wants_ack,
+            wants_resume,
             since: number(sb, "since")?,
             epoch: number(sb, "epoch")?,
         }))
     }
+}
+
+/// What a header's `sb` says of the whole file.
+fn content(header: &Map<String, Value>) -> Result<Option<Content>, Refusal> {
+    let Some(sb) = header.get("sb").and_then(Value::as_object) else {
+        return Ok(None);
+    };
+    let Some(hash) = text(sb, "blake3")? else {
+        return Ok(None);
+    };
+    let hash = ContentHash::parse(hash).ok_or(Refusal::HashUnusable)?;
+    let bytes = number(sb, "size")?.ok_or(Refusal::FieldNotNumber { field: "size" })?;
+    Ok(Some(Content { bytes, hash }))
 }
 
 fn text<'a>(
@@ -252,10 +328,19 @@ fn add_fields(json: &mut Json, fields: &Fields) {
     if let Some(id) = &fields.id {
         json.text("id", id.as_str());
     }
-    if fields.wants_ack {
+    if fields.is_answered() || fields.content.is_some() {
         let mut sb = Json::new();
         sb.number("v", VERSION);
-        sb.texts("want", &["ack"]);
+        match (fields.wants_ack, fields.wants_resume) {
+            (true, true) => sb.texts("want", &["ack", "resume"]),
+            (true, false) => sb.texts("want", &["ack"]),
+            (false, true) => sb.texts("want", &["resume"]),
+            (false, false) => {}
+        }
+        if let Some(Content { bytes, hash }) = fields.content {
+            sb.number("size", bytes);
+            sb.text("blake3", &hash.to_string());
+        }
         json.object("sb", sb);
     }
 }

@@ -41,8 +41,8 @@ const WAIT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 ///             assert_eq!((name.as_str(), bytes), ("cat.png", 3));
 ///         }
 ///         ParcelEvent::FileData(data) => assert_eq!(data, b"\x89PN"),
-///         ParcelEvent::FileEnd | ParcelEvent::Follow(_) | ParcelEvent::Close => {}
 ///         ParcelEvent::Refused { what, .. } => panic!("{what}"),
+///         _ => {}
 ///     }
 /// }
 /// machine.end()?;
@@ -283,8 +283,16 @@ impl ParcelMachine {
             length: LengthDecoder::default(),
         };
         Ok(match header::read(header)? {
+            Ok(Kind::File(_, fields)) if self.too_large(&fields).is_some() => (
+                self.too_large(&fields)
+                    .map(|what| ParcelEvent::Refused { what, fields }),
+                Some(before_payload(None)),
+            ),
             Ok(Kind::File(name, fields)) => {
-                (None, Some(before_payload(Some(Box::new((name, fields))))))
+                let offered = fields.content.filter(|_| fields.wants_resume);
+                let id = fields.id.clone();
+                let event = offered.map(|content| ParcelEvent::FileOffered { content, id });
+                (event, Some(before_payload(Some(Box::new((name, fields))))))
             }
             Ok(Kind::Message(fields)) => {
                 let text = FrameDecoder::new(self.limits.message_bytes);
@@ -299,6 +307,12 @@ impl ParcelMachine {
                 Some(before_payload(None)),
             ),
         })
+    }
+
+    /// Why a file is not taken that announces its size.
+    fn too_large(&self, fields: &Fields) -> Option<Refusal> {
+        let (bytes, max) = (fields.content?.bytes, self.limits.file_bytes);
+        (bytes > u64::from(max)).then_some(Refusal::FileTooLarge { bytes, max })
     }
 
     /// Ends a parcel.

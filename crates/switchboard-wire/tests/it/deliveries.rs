@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use switchboard_wire::frame::encode;
 use switchboard_wire::{
-    Answer, Delivered, DeliveryDecoder, DeliveryError, EntryFrame, EntryKind, FrameError,
-    MessageId, limits,
+    Answer, ContentHash, Delivered, DeliveryDecoder, DeliveryError, EntryFrame, EntryKind,
+    FrameError, MessageId, limits,
 };
 
 use crate::cutting::{cut, cuts};
@@ -146,6 +146,17 @@ fn answers_are_written_so_for_ever() {
                 to: 2,
             },
             r#"{"sb":{"gap":{"room":"lobby","epoch":9,"from":1,"to":2}}}"#,
+        ),
+        (
+            Answer::Have {
+                hash: ContentHash([10; 32]),
+                bytes: 5,
+                id: id(),
+            },
+            concat!(
+                r#"{"sb":{"have":{"blake3":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"#,
+                r#"0a0a0a0a0a0a0a0a","bytes":5,"id":"a1"}}}"#
+            ),
         ),
         (
             Answer::Refused {
@@ -335,6 +346,11 @@ fn any_answer() -> impl Strategy<Value = Answer> {
             epoch,
             from,
             to
+        }),
+        (any::<[u8; 32]>(), any::<u64>(), any_id()).prop_map(|(hash, bytes, id)| Answer::Have {
+            hash: ContentHash(hash),
+            bytes,
+            id,
         }),
         (any_id(), any::<String>()).prop_map(|(id, reason)| Answer::Refused { id, reason }),
         place().prop_map(|(room, epoch)| Answer::Reset { room, epoch }),

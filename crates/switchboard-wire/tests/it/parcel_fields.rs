@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use proptest::prelude::*;
-use switchboard_wire::frame::encode;
-use switchboard_wire::limits::MESSAGE_ID_BYTES_MAX;
+use switchboard_wire::frame::{encode, prefix};
+use switchboard_wire::limits::{FILE_BYTES_MAX, MESSAGE_ID_BYTES_MAX};
 use switchboard_wire::parcel::{
-    file_header_with, join_parcel, message_parcel, message_parcel_with,
+    file_header_with, file_offer, join_parcel, message_parcel, message_parcel_with,
 };
 use switchboard_wire::{
-    Fields, Follow, MessageId, Nick, NickError, ParcelEvent, ParcelLimits, ParcelMachine, Refusal,
-    RoomName, RoomNameError,
+    Content, ContentHash, Fields, Follow, MessageId, Nick, NickError, ParcelEvent, ParcelLimits,
+    ParcelMachine, Refusal, RoomName, RoomNameError,
 };
 
 /// The events of a parcel with this header and `payload`.
@@ -40,6 +40,7 @@ fn read_bytes(bytes: &[u8]) -> Vec<ParcelEvent<'static>> {
             },
             ParcelEvent::FileData(_) => continue,
             ParcelEvent::FileEnd => ParcelEvent::FileEnd,
+            ParcelEvent::FileOffered { content, id } => ParcelEvent::FileOffered { content, id },
             ParcelEvent::Follow(follow) => ParcelEvent::Follow(follow),
             ParcelEvent::Message { text, fields } => ParcelEvent::Message { text, fields },
             ParcelEvent::Refused { what, fields } => ParcelEvent::Refused { what, fields },
@@ -83,7 +84,7 @@ fn a_header_may_name_a_room_an_author_an_entry_and_its_own_number() {
         from: Some(nick("alice")),
         reply_to: Some(7),
         id: Some(id("a-1")),
-        wants_ack: false,
+        ..Fields::default()
     };
     assert_eq!(fields(header), expected);
     assert_eq!(fields(r#"{"msg_type":"msg"}"#), Fields::default());
@@ -107,6 +108,91 @@ fn only_the_second_version_of_the_extension_asks_for_answers() {
     for (sb, wants_ack) in cases {
         let header = format!(r#"{{"msg_type":"msg","sb":{sb}}}"#);
         assert_eq!(fields(&header).wants_ack, wants_ack, "{sb}");
+    }
+}
+
+#[test]
+fn a_file_may_say_what_it_is_as_a_whole() {
+    let hash = "0f".repeat(32);
+    let file = |sb: &str| format!(r#"{{"msg_type":"file","file_name":"x","id":"7","sb":{sb}}}"#);
+    let content = Content {
+        bytes: 9,
+        hash: ContentHash([15; 32]),
+    };
+    assert_eq!(content.hash.to_string(), hash);
+    let sb = format!(
+        r#"{{"v":2,"want":["resume"],"size":9,"blake3":"{}"}}"#,
+        hash.to_uppercase()
+    );
+    let header = file(&sb);
+    let events = read(&header, b"hi");
+    let offered = ParcelEvent::FileOffered {
+        content,
+        id: Some(id("7")),
+    };
+    assert_eq!(events[0], offered, "told before its payload");
+    match &events[1] {
+        ParcelEvent::FileBegin {
+            bytes: 2, fields, ..
+        } => {
+            assert!(fields.wants_resume && fields.content == Some(content));
+        }
+        other => panic!("{other:?}"),
+    }
+    let checked = file(&format!(r#"{{"v":2,"size":9,"blake3":"{hash}"}}"#));
+    match &read(&checked, b"hi")[0] {
+        ParcelEvent::FileBegin { fields, .. } => assert_eq!(fields.content, Some(content)),
+        other => panic!("{other:?}"),
+    }
+    let of_another_version = file(&format!(r#"{{"v":3,"size":"x","blake3":"{hash}"}}"#));
+    assert!(matches!(
+        &read(&of_another_version, b"hi")[0],
+        ParcelEvent::FileBegin { fields, .. } if fields.content.is_none()
+    ));
+    let size = Refusal::FieldNotNumber { field: "size" };
+    let large = Refusal::FileTooLarge {
+        bytes: u64::MAX,
+        max: FILE_BYTES_MAX,
+    };
+    for (sb, what) in [
+        (
+            r#"{"v":2,"want":["resume"]}"#.to_owned(),
+            Refusal::ContentMissing,
+        ),
+        (
+            r#"{"v":2,"want":["resume"],"size":9}"#.to_owned(),
+            Refusal::ContentMissing,
+        ),
+        (
+            format!(r#"{{"v":2,"want":["resume"],"blake3":"{hash}"}}"#),
+            size.clone(),
+        ),
+        (
+            format!(r#"{{"v":2,"want":["resume"],"size":-1,"blake3":"{hash}"}}"#),
+            size,
+        ),
+        (
+            r#"{"v":2,"want":["resume"],"size":9,"blake3":"0f"}"#.to_owned(),
+            Refusal::HashUnusable,
+        ),
+        (
+            format!(
+                r#"{{"v":2,"want":["resume"],"size":9,"blake3":"{}"}}"#,
+                "é".repeat(32)
+            ),
+            Refusal::HashUnusable,
+        ),
+        (
+            format!(
+                r#"{{"v":2,"want":["resume"],"size":{},"blake3":"{hash}"}}"#,
+                u64::MAX
+            ),
+            large,
+        ),
+    ] {
+        let (found, fields) = refusal(&file(&sb));
+        assert_eq!(found, what, "{sb}");
+        assert!(fields.is_answered(), "{sb}");
     }
 }
 
@@ -232,6 +318,7 @@ fn our_headers_are_written_in_one_order() {
         reply_to: Some(7),
         id: Some(id("\"1\"")),
         wants_ack: true,
+        ..Fields::default()
     };
     let header = concat!(
         r#"{"msg_type":"msg","room":"kitchen","from":"алиса","reply_to":7,"id":"\"1\"","#,
@@ -272,7 +359,15 @@ fn any_fields() -> impl Strategy<Value = Fields> {
             reply_to,
             id: id.map(|id| MessageId::new(&id).unwrap()),
             wants_ack,
+            ..Fields::default()
         })
+}
+
+fn any_content() -> impl Strategy<Value = Content> {
+    (0..=u64::from(FILE_BYTES_MAX), any::<[u8; 32]>()).prop_map(|(bytes, hash)| Content {
+        bytes,
+        hash: ContentHash(hash),
+    })
 }
 
 proptest! {
@@ -285,6 +380,31 @@ proptest! {
         let events = read_bytes(&bytes);
         let is_same = matches!(
             &events[..],
+            [ParcelEvent::FileBegin { fields: found, .. }, ParcelEvent::FileEnd]
+                if *found == fields
+        );
+        prop_assert!(is_same);
+    }
+
+    #[test]
+    fn each_header_of_a_file_that_is_known_as_a_whole_reads_back_as_itself(
+        fields in any_fields(),
+        content in any_content(),
+        wants_resume in any::<bool>(),
+    ) {
+        let content = Some(content);
+        let fields = Fields { wants_resume, content, ..fields };
+        let mut bytes = file_offer("x", &fields).unwrap();
+        bytes.extend(prefix(0).unwrap());
+        prop_assert_eq!(&bytes, &file_header_with("x", 0, &fields).unwrap());
+        let events = read_bytes(&bytes);
+        let offered = ParcelEvent::FileOffered {
+            content: content.unwrap(),
+            id: fields.id.clone(),
+        };
+        prop_assert_eq!(events.first() == Some(&offered), wants_resume);
+        let is_same = matches!(
+            &events[usize::from(wants_resume)..],
             [ParcelEvent::FileBegin { fields: found, .. }, ParcelEvent::FileEnd]
                 if *found == fields
         );

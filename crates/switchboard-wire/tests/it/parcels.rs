@@ -57,7 +57,9 @@ fn read(limits: ParcelLimits, pieces: &[&[u8]]) -> (Vec<Read>, Result<(), Parcel
                 ParcelEvent::FileBegin { name, bytes, .. } => Read::File(name.to_string(), bytes),
                 ParcelEvent::FileData(data) => Read::Data(data.to_vec()),
                 ParcelEvent::FileEnd => Read::FileEnd,
-                ParcelEvent::Follow(follow) => panic!("{follow:?}"),
+                event @ (ParcelEvent::FileOffered { .. } | ParcelEvent::Follow(_)) => {
+                    panic!("{event:?}")
+                }
                 ParcelEvent::Message { text, .. } => Read::Message(text),
                 ParcelEvent::Refused { what, .. } => Read::Refused(what),
             };

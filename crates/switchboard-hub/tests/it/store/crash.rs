@@ -103,7 +103,7 @@ fn fsync_child() {
         match desk.end() {
             Reply::Stored { name, .. } => println!("\nstored={}", name.as_str()),
             Reply::Failed { error, .. } => println!("\nfailed={error}"),
-            Reply::Written { .. } => {}
+            Reply::Have { .. } | Reply::Written { .. } => {}
         }
     }
 }
