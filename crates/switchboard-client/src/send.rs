@@ -2,14 +2,16 @@
 //!
 //! What is sent is checked first ([`Parcel::message`], [`Parcel::file`]), then goes out in one
 //! conversation ([`send`]). The plain form of parcels is never answered: that the peer closes in
-//! good order after our end is all there is to know.
+//! good order after our end is all there is to know. About a large file a peer is asked whether it
+//! has some of it from an earlier conversation; one that does not know the question never notices.
 
+mod answers;
 mod conversation;
 mod parcel;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use berkeley::{Addr, Deadline, Endpoint, Kind, create_connection};
 
@@ -31,7 +33,33 @@ pub const END_TIME: Duration = Duration::from_secs(5);
 /// What the slowest disk in use stores in a second.
 pub const STORED_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
 
-/// How long to wait for a peer.
+/// How large a file is at least about which the peer is asked how much of it it has, unless
+/// [`SendOptions::resume`] says otherwise: a smaller one is sent again as fast as asked for.
+pub const RESUME_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// How long the answer to the first such question is waited for: this, or [`ASK_CONNECTS`] times as
+/// long as connecting took. Most programs never answer.
+pub const ASK_TIME: Duration = Duration::from_millis(300);
+
+/// See [`ASK_TIME`].
+pub const ASK_CONNECTS: u32 = 4;
+
+/// Whether the peer is asked how much of a file it has, so that only the rest is sent.
+///
+/// Before it is asked the file is read once, to know its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// About every file; sending fails if it does not answer.
+    Always,
+    /// About files from [`RESUME_BYTES_MIN`]. Who does not answer in time is not asked again, and
+    /// gets everything.
+    #[default]
+    Auto,
+    /// Everything is sent.
+    Never,
+}
+
+/// How to send, and how long to wait for a peer.
 #[derive(Debug, Clone)]
 pub struct SendOptions {
     /// For the connection.
@@ -41,6 +69,8 @@ pub struct SendOptions {
     /// may take ([`END_TIME`]), and a peer that does not end, but whose system has received
     /// everything, is [`Sent`] with `ended: false`: some programs never end a conversation.
     pub wait: Option<Duration>,
+    /// Whether files go on where an earlier conversation broke off.
+    pub resume: Resume,
 }
 
 impl Default for SendOptions {
@@ -48,17 +78,30 @@ impl Default for SendOptions {
         Self {
             timeout: Duration::from_secs(10),
             wait: None,
+            resume: Resume::Auto,
         }
     }
 }
 
-/// How far a conversation has come.
+/// How far a conversation has come. Parcels are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// The parcel that is on its way, counted from 0.
-    pub index: usize,
-    /// Bytes of its content that were handed to the kernel.
-    pub sent_bytes: u64,
+pub enum Progress {
+    /// A file is read, before the peer is asked about it.
+    Checking {
+        /// Which parcel.
+        index: usize,
+        /// How many bytes of it were read.
+        bytes: u64,
+    },
+    /// A parcel is on its way.
+    Sending {
+        /// Which.
+        index: usize,
+        /// Bytes of its content that were handed to the kernel.
+        sent_bytes: u64,
+        /// Bytes before them that the peer had already.
+        resumed_bytes: u64,
+    },
 }
 
 /// What was sent, and to whom.
@@ -82,6 +125,8 @@ pub struct Reached {
     pub parcels_total: usize,
     /// The file that was on its way, and how many of its bytes were sent.
     pub file: Option<(String, u64)>,
+    /// The peer keeps what it has of a file, so that sending it again goes on from there.
+    pub can_resume: bool,
 }
 
 impl fmt::Display for Reached {
@@ -174,9 +219,23 @@ pub enum SendError {
         /// The beginning of its answer.
         answer: String,
     },
+    /// The peer was to be asked how much of a file it has, and does not answer.
+    #[error("{endpoint} does not say how much of a file it has")]
+    NotResumable {
+        /// The peer.
+        endpoint: Endpoint,
+    },
     /// There is nothing to send.
     #[error("there is nothing to send")]
     Nothing,
+    /// The peer did not take a file, and said why.
+    #[error("{endpoint} refused a file: {reason}")]
+    Refused {
+        /// The peer.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
+    },
     /// The peer stopped taking what is sent. The conversation was broken off.
     #[error(
         "{endpoint}: the peer took nothing more for {} seconds, after {reached} were sent",
@@ -195,8 +254,9 @@ pub enum SendError {
 /// Sends parcels in one conversation: connects, sends them in their order and the frame that ends
 /// the conversation, ends our side, and waits until the peer has ended its own.
 ///
-/// Whatever the peer sends is thrown away. `progress` is called whenever the kernel has taken
-/// some bytes of a parcel's content, and once for each parcel without any.
+/// Of what the peer sends only its answers about files are heard. `progress` is called whenever the
+/// kernel has taken some bytes of a parcel's content, once for each parcel without any, and while a
+/// file is read to ask about it.
 ///
 /// # Errors
 /// [`SendError`]. Without an error, the peer's system has received everything.
@@ -218,10 +278,11 @@ pub fn send(
         endpoint: endpoint.clone(),
         source,
     };
+    let began = Instant::now();
     let (socket, addr) =
         create_connection(endpoint, Deadline::within(options.timeout)).map_err(connect_failed)?;
-    let conversation =
-        Conversation::new(socket, endpoint, parcels, options.wait).map_err(connect_failed)?;
+    let conversation = Conversation::new(socket, endpoint, parcels, options, began.elapsed())
+        .map_err(connect_failed)?;
     let (bytes, ended) = conversation.run(progress)?;
     Ok(Sent { addr, bytes, ended })
 }

@@ -1,15 +1,22 @@
 //! One conversation in parcels, from the first byte to the peer's end.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use berkeley::selector::{Backend, Event, Interest, Key, Selector, Trigger};
 use berkeley::{Endpoint, Errno, Mode, MsgFlags, Shutdown, Socket, opt};
+use switchboard_wire::ContentHash;
+use switchboard_wire::frame::prefix;
 use switchboard_wire::parcel::close_frame;
 
-use super::{END_TIME, Parcel, Progress, Reached, STALL_TIME, STORED_BYTES_PER_SECOND, SendError};
+use super::answers::Answers;
+use super::parcel::OpenFile;
+use super::{
+    ASK_CONNECTS, ASK_TIME, END_TIME, Parcel, Progress, RESUME_BYTES_MIN, Reached, Resume,
+    STALL_TIME, STORED_BYTES_PER_SECOND, SendError, SendOptions,
+};
 
 /// Bytes that are read from files, and handed to the kernel, at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -43,9 +50,15 @@ pub(super) struct Conversation<'a> {
     /// How much of the buffer has been sent.
     at: usize,
     sent_bytes: u64,
-    /// The parcel that is being sent, and where its content begins in all that is sent.
+    /// The parcel that is being sent, and where it begins in all that is sent.
     current: usize,
-    content_start: u64,
+    current_start: u64,
+    /// Which files the peer is asked about, and how long it may take to answer.
+    resume: Resume,
+    ask_time: Duration,
+    /// The file that it was asked about last, until its answer.
+    asked: Option<ContentHash>,
+    answers: Answers,
     peer_ended: bool,
     /// The beginning of what the peer sent, which no parcel door does.
     answer: Vec<u8>,
@@ -65,14 +78,18 @@ impl<'a> Conversation<'a> {
         socket: Socket,
         endpoint: &'a Endpoint,
         parcels: Vec<Parcel>,
-        wait: Option<Duration>,
+        options: &SendOptions,
+        connecting: Duration,
     ) -> berkeley::Result<Self> {
         socket.set_mode(Mode::NonBlock)?;
-        let content_start = parcels.first().map_or(0, Parcel::header_bytes);
+        let ask_time = match options.resume {
+            Resume::Always => options.wait.unwrap_or(STALL_TIME),
+            Resume::Auto | Resume::Never => ASK_TIME.max(connecting * ASK_CONNECTS),
+        };
         Ok(Self {
             socket,
             endpoint,
-            wait,
+            wait: options.wait,
             selector: Backend::BEST.open()?,
             events: Vec::new(),
             watched: None,
@@ -82,7 +99,11 @@ impl<'a> Conversation<'a> {
             at: 0,
             sent_bytes: 0,
             current: 0,
-            content_start,
+            current_start: 0,
+            resume: options.resume,
+            ask_time,
+            asked: None,
+            answers: Answers::new(),
             peer_ended: false,
             answer: Vec::new(),
         })
@@ -94,6 +115,9 @@ impl<'a> Conversation<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(u64, bool), SendError> {
         let result = self.send_all(progress).and_then(|()| self.await_end());
+        if let Err(SendError::BrokenOff { .. }) = &result {
+            self.hear_the_rest();
+        }
         match result {
             // The mark of the hub's own lines: this is the wrong door.
             Ok(_) if self.answer.starts_with(b"* ") => Err(SendError::NotParcels {
@@ -105,6 +129,9 @@ impl<'a> Conversation<'a> {
                 },
             }),
             Ok(ended) => Ok((self.sent_bytes, ended)),
+            Err(SendError::BrokenOff { .. }) if self.answers.refused().is_some() => {
+                Err(self.refused())
+            }
             // All was sent: what the peer has not read yet, it may still read.
             Err(error @ SendError::NotClosed { .. }) => Err(error),
             Err(error) => {
@@ -121,7 +148,14 @@ impl<'a> Conversation<'a> {
         let patience = self.wait.unwrap_or(STALL_TIME);
         loop {
             if self.at >= self.buffer.len() {
-                self.fill()?;
+                self.buffer.clear();
+                self.at = 0;
+                if let Some(hash) = self.asked.take() {
+                    let have = self.hear(hash)?;
+                    self.go_on_from(have)?;
+                }
+                self.fill(progress)?;
+                moved = Instant::now();
                 if self.buffer.is_empty() {
                     break;
                 }
@@ -220,6 +254,7 @@ impl<'a> Conversation<'a> {
                 Ok(len) => {
                     let room = ANSWER_BYTES.saturating_sub(self.answer.len());
                     self.answer.extend(scrap.iter().take(len.min(room)));
+                    self.answers.read(scrap.get(..len).unwrap_or_default());
                 }
                 Err(error) if error.is_would_block() => {}
                 Err(error) => return Err(self.failed(error)),
@@ -228,10 +263,9 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Fills the buffer with what comes next; it stays empty when that is nothing.
-    fn fill(&mut self) -> Result<(), SendError> {
-        self.buffer.clear();
-        self.at = 0;
+    /// Fills the buffer with what comes next; it stays empty when that is nothing. Behind a question
+    /// to the peer nothing comes before its answer.
+    fn fill(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), SendError> {
         while self.buffer.len() < CHUNK_BYTES {
             let Some(parcel) = self.parcels.get_mut(self.filled.parcel) else {
                 if !self.filled.closed {
@@ -241,6 +275,22 @@ impl<'a> Conversation<'a> {
                 break;
             };
             let Some(filled) = &mut self.filled.content_bytes else {
+                let asks = match self.resume {
+                    Resume::Always => parcel.file.is_some(),
+                    Resume::Auto => parcel.content_bytes() >= RESUME_BYTES_MIN,
+                    Resume::Never => false,
+                };
+                if asks && let Some(file) = &parcel.file {
+                    let index = self.filled.parcel;
+                    let hash = hash(file, &mut |bytes| {
+                        progress(Progress::Checking { index, bytes });
+                    })?;
+                    if parcel.ask(hash).is_some() {
+                        self.buffer.append(&mut parcel.head);
+                        self.asked = Some(hash);
+                        break;
+                    }
+                }
                 self.buffer.append(&mut parcel.head);
                 self.filled.content_bytes = Some(0);
                 continue;
@@ -274,32 +324,103 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
+    /// Waits for what the peer has of a file; 0 if it does not say so in time.
+    fn hear(&mut self, hash: ContentHash) -> Result<u64, SendError> {
+        let patience = if self.answers.has_answered() {
+            self.wait.unwrap_or(STALL_TIME)
+        } else {
+            self.ask_time
+        };
+        let asked = Instant::now();
+        loop {
+            if let Some(bytes) = self.answers.have(hash) {
+                return Ok(bytes);
+            }
+            if self.answers.refused().is_some() {
+                return Err(self.refused());
+            }
+            let left = patience.checked_sub(asked.elapsed());
+            match left.filter(|_| self.answers.may_answer() && !self.peer_ended) {
+                Some(left) => self.wait_for(Interest::READABLE, left)?,
+                None if self.resume == Resume::Always => {
+                    return Err(SendError::NotResumable {
+                        endpoint: self.endpoint.clone(),
+                    });
+                }
+                None => {
+                    self.resume = Resume::Never;
+                    return Ok(0);
+                }
+            }
+        }
+    }
+
+    /// Goes on with the file that the peer was asked about, of which it has so much.
+    fn go_on_from(&mut self, have: u64) -> Result<(), SendError> {
+        let Some(parcel) = self.parcels.get_mut(self.filled.parcel) else {
+            return Ok(());
+        };
+        let Some(open) = &parcel.file else {
+            return Ok(());
+        };
+        let have = if have <= parcel.content_bytes() {
+            have
+        } else {
+            0
+        };
+        let failed = |source| SendError::FileRead {
+            path: open.path.clone(),
+            source,
+        };
+        (&open.file).seek(SeekFrom::Start(have)).map_err(failed)?;
+        parcel.resumed_bytes = have;
+        // No file is longer than a frame can say.
+        let rest = u32::try_from(parcel.rest_bytes()).unwrap_or(u32::MAX);
+        self.buffer.extend(prefix(rest).unwrap_or_default());
+        self.filled.content_bytes = Some(have);
+        Ok(())
+    }
+
+    /// Reads what the peer said before it broke off.
+    fn hear_the_rest(&mut self) {
+        let mut bytes = [0; SCRAP_BYTES];
+        while let Ok(len @ 1..) = self.socket.recv(&mut bytes, MsgFlags::NONE) {
+            self.answers.read(bytes.get(..len).unwrap_or_default());
+        }
+    }
+
+    fn refused(&self) -> SendError {
+        SendError::Refused {
+            endpoint: self.endpoint.clone(),
+            reason: self.answers.refused().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// Tells how far the content of the parcels has come.
     fn tell(&mut self, progress: &mut dyn FnMut(Progress)) {
         while let Some(parcel) = self.parcels.get(self.current) {
-            let Some(sent) = self.sent_bytes.checked_sub(self.content_start) else {
+            let content_start = self.current_start + parcel.header_bytes();
+            let Some(sent) = self.sent_bytes.checked_sub(content_start) else {
                 return;
             };
-            let sent_bytes = sent.min(parcel.content_bytes());
-            progress(Progress {
+            let (rest, resumed_bytes) = (parcel.rest_bytes(), parcel.resumed_bytes);
+            progress(Progress::Sending {
                 index: self.current,
-                sent_bytes,
+                sent_bytes: sent.min(rest),
+                resumed_bytes,
             });
-            if sent_bytes < parcel.content_bytes() {
+            if sent < rest {
                 return;
             }
-            self.content_start += sent_bytes;
+            self.current_start = content_start + rest;
             self.current += 1;
-            self.content_start += self
-                .parcels
-                .get(self.current)
-                .map_or(0, Parcel::header_bytes);
         }
     }
 
     fn reached(&self) -> Box<Reached> {
         let current = self.parcels.get(self.current);
-        let sent = self.sent_bytes.saturating_sub(self.content_start);
+        let start = self.current_start + current.map_or(0, Parcel::header_bytes);
+        let sent = self.sent_bytes.saturating_sub(start);
         Box::new(Reached {
             parcels: self.current,
             parcels_total: self.parcels.len(),
@@ -307,6 +428,7 @@ impl<'a> Conversation<'a> {
                 .and_then(Parcel::file_name)
                 .filter(|_| sent > 0)
                 .map(|name| (switchboard_wire::clean(name).into_owned(), sent)),
+            can_resume: self.answers.has_answered(),
         })
     }
 
@@ -323,6 +445,28 @@ impl<'a> Conversation<'a> {
                 reached,
                 source,
             },
+        }
+    }
+}
+
+/// The hash of a whole file, whose place is at its end behind that. `progress` is told how many
+/// bytes were read.
+fn hash(open: &OpenFile, progress: &mut dyn FnMut(u64)) -> Result<ContentHash, SendError> {
+    let failed = |source| SendError::FileRead {
+        path: open.path.clone(),
+        source,
+    };
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        match (&open.file).read(&mut buffer) {
+            Ok(0) => return Ok(ContentHash(*hasher.finalize().as_bytes())),
+            Ok(len) => {
+                hasher.update(buffer.get(..len).unwrap_or_default());
+                progress(hasher.count());
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
         }
     }
 }

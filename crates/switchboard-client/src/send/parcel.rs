@@ -4,16 +4,20 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use switchboard_wire::parcel::{file_header_with, message_parcel_with};
-use switchboard_wire::{Fields, clean, limits};
+use switchboard_wire::frame::FRAME_PREFIX_BYTES;
+use switchboard_wire::parcel::{file_header_with, file_offer, message_parcel_with};
+use switchboard_wire::{Content, ContentHash, Fields, clean, limits};
 
 /// A message or a file that can be sent: checked, and a file already open.
 #[derive(Debug)]
 pub struct Parcel {
     /// What goes out before the file's bytes; all of a message.
     pub(super) head: Vec<u8>,
+    header_bytes: u64,
     pub(super) file: Option<OpenFile>,
     content_bytes: u64,
+    /// Bytes of its content that the peer has from an earlier conversation.
+    pub(super) resumed_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -21,6 +25,7 @@ pub(super) struct OpenFile {
     pub(super) file: File,
     pub(super) path: PathBuf,
     name: String,
+    fields: Fields,
 }
 
 /// Why something cannot be sent.
@@ -102,9 +107,11 @@ impl Parcel {
         let head = message_parcel_with(text, fields)
             .map_err(|_too_long| Unsendable::MessageTooLong { bytes: text.len() })?;
         Ok(Self {
+            header_bytes: head.len().saturating_sub(text.len()) as u64,
             head,
             file: None,
             content_bytes: text.len() as u64,
+            resumed_bytes: 0,
         })
     }
 
@@ -141,11 +148,14 @@ impl Parcel {
             file,
             path: path.into(),
             name: name.into(),
+            fields: fields.clone(),
         };
         Ok(Self {
+            header_bytes: head.len() as u64,
             head,
             file: Some(file),
             content_bytes: bytes,
+            resumed_bytes: 0,
         })
     }
 
@@ -161,14 +171,29 @@ impl Parcel {
         self.content_bytes
     }
 
+    /// The bytes of its content that the peer does not have.
+    pub(super) const fn rest_bytes(&self) -> u64 {
+        self.content_bytes.saturating_sub(self.resumed_bytes)
+    }
+
+    /// Makes its head one that asks the peer how much of the file it has. `None`: it is no file, or
+    /// its name leaves no room in the header for the question.
+    pub(super) fn ask(&mut self, hash: ContentHash) -> Option<()> {
+        let file = self.file.as_mut()?;
+        let bytes = self.content_bytes;
+        let fields = Fields {
+            wants_resume: true,
+            content: Some(Content { bytes, hash }),
+            ..file.fields.clone()
+        };
+        self.head = file_offer(&file.name, &fields).ok()?;
+        self.header_bytes = (self.head.len() + FRAME_PREFIX_BYTES) as u64;
+        Some(())
+    }
+
     /// The bytes that go before its content.
-    pub(super) fn header_bytes(&self) -> u64 {
-        let head = self.head.len() as u64;
-        if self.file.is_some() {
-            head
-        } else {
-            head.saturating_sub(self.content_bytes)
-        }
+    pub(super) const fn header_bytes(&self) -> u64 {
+        self.header_bytes
     }
 }
 

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use berkeley::{Endpoint, Errno, Kind, Transport};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Command, FromArgMatches};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use switchboard_client::send::{PARCEL_PORT, Parcel, Progress, SendError, SendOptions, send};
+use switchboard_client::send::{
+    PARCEL_PORT, Parcel, Progress, Resume, SendError, SendOptions, send,
+};
 use switchboard_wire::{Fields, RoomName, clean};
 
 use crate::terminal::{positive_seconds, tell, with_hint};
@@ -18,6 +21,8 @@ use crate::terminal::{positive_seconds, tell, with_hint};
 /// the hub ends the conversation in good order, everything is stored; when it breaks off, the exit
 /// status is 1. A program that takes parcels and never ends a conversation is trusted after some
 /// seconds, if its system has received everything (then a note says so).
+///
+/// A large file whose sending broke off goes on from there when it is sent to the same hub again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   switchboard send 127.0.0.1 cat.png dog.png             two files
@@ -47,6 +52,12 @@ struct Flags {
     #[arg(long, value_name = "ROOM", value_parser = super::room)]
     room: Option<RoomName>,
 
+    /// Ask the hub how much of a file it has, and send only the rest: files from 16 MiB, every file
+    /// (and fail if it does not answer), or none
+    #[arg(long, value_name = "auto|always|never", default_value = "auto",
+          hide_default_value = true, value_parser = resume())]
+    resume: Resume,
+
     /// Insist on the hub's end, and wait for it this long after everything was sent
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     wait: Option<Duration>,
@@ -54,6 +65,14 @@ struct Flags {
     /// How long connecting may take
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = positive_seconds)]
     timeout: Duration,
+}
+
+fn resume() -> impl TypedValueParser<Value = Resume> {
+    PossibleValuesParser::new(["auto", "always", "never"]).map(|word| match word.as_str() {
+        "always" => Resume::Always,
+        "never" => Resume::Never,
+        _ => Resume::Auto,
+    })
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -133,6 +152,7 @@ impl Args {
         let options = SendOptions {
             timeout: flags.timeout,
             wait: flags.wait,
+            resume: flags.resume,
         };
         let sent = send(&flags.endpoint, parcels, &options, &mut |progress| {
             screen.show(progress)
@@ -152,17 +172,29 @@ impl Args {
 
 /// What a person at a terminal sees.
 struct Screen {
-    /// The names, for files, and sizes of all that is sent.
-    parcels: Vec<(Option<String>, u64)>,
+    parcels: Vec<Shown>,
     bar: ProgressBar,
-    /// The file that the bar shows.
-    index: Option<usize>,
+    /// The file that the bar shows, and whether it is sent or still checked.
+    shown: Option<(usize, bool)>,
+}
+
+/// Something that is sent.
+struct Shown {
+    /// Of a file.
+    name: Option<String>,
+    bytes: u64,
+    /// What the hub had of it already.
+    resumed_bytes: u64,
 }
 
 impl Screen {
     fn new(parcels: &[Parcel]) -> Self {
         let cleaned = |name: &str| clean(name).into_owned();
-        let named = |parcel: &Parcel| (parcel.file_name().map(cleaned), parcel.content_bytes());
+        let shown = |parcel: &Parcel| Shown {
+            name: parcel.file_name().map(cleaned),
+            bytes: parcel.content_bytes(),
+            resumed_bytes: 0,
+        };
         // Draws nothing where standard error is no terminal.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template(
@@ -171,23 +203,41 @@ impl Screen {
             bar.set_style(style.progress_chars("=> "));
         }
         Self {
-            parcels: parcels.iter().map(named).collect(),
+            parcels: parcels.iter().map(shown).collect(),
             bar,
-            index: None,
+            shown: None,
         }
     }
 
     fn show(&mut self, progress: Progress) {
-        let Some((Some(name), bytes)) = self.parcels.get(progress.index) else {
+        let (index, position, resumed) = match progress {
+            Progress::Checking { index, bytes } => (index, bytes, None),
+            Progress::Sending {
+                index,
+                sent_bytes,
+                resumed_bytes,
+            } => (index, resumed_bytes + sent_bytes, Some(resumed_bytes)),
+        };
+        let Some(parcel) = self.parcels.get_mut(index) else {
             return;
         };
-        if self.index != Some(progress.index) {
-            self.index = Some(progress.index);
-            self.bar.reset();
-            self.bar.set_length(*bytes);
-            self.bar.set_message(name.clone());
+        parcel.resumed_bytes = resumed.unwrap_or(0);
+        let Some(name) = &parcel.name else {
+            return;
+        };
+        let shown = Some((index, resumed.is_some()));
+        if self.shown != shown {
+            self.shown = shown;
+            self.bar.set_length(parcel.bytes);
+            self.bar.set_position(parcel.resumed_bytes);
+            self.bar.reset_elapsed();
+            self.bar.reset_eta();
+            self.bar.set_message(match resumed {
+                Some(_) => name.clone(),
+                None => format!("checking {name}"),
+            });
         }
-        self.bar.set_position(progress.sent_bytes);
+        self.bar.set_position(position);
     }
 
     /// Says what was sent, to a terminal only.
@@ -195,9 +245,15 @@ impl Screen {
         if !io::stderr().is_terminal() {
             return;
         }
-        for (name, bytes) in &self.parcels {
-            let size = HumanBytes(*bytes);
-            match name {
+        for parcel in &self.parcels {
+            let size = HumanBytes(parcel.bytes);
+            let there = HumanBytes(parcel.resumed_bytes);
+            match &parcel.name {
+                Some(name) if parcel.resumed_bytes > 0 => {
+                    tell(format_args!(
+                        "sent {name} ({size}, of which {there} was there)"
+                    ));
+                }
                 Some(name) => tell(format_args!("sent {name} ({size})")),
                 None => tell(format_args!("sent a message ({size})")),
             }
@@ -208,6 +264,13 @@ impl Screen {
 /// Adds what the user can do about it.
 fn explain(error: SendError) -> anyhow::Error {
     let hint = match &error {
+        SendError::BrokenOff { reached, .. }
+        | SendError::Failed { reached, .. }
+        | SendError::Stalled { reached, .. }
+            if reached.can_resume =>
+        {
+            "send it again, and it goes on from there"
+        }
         SendError::BrokenOff { .. } => {
             "it has stopped, or a parcel was refused or could not be stored: its log tells"
         }
@@ -216,6 +279,7 @@ fn explain(error: SendError) -> anyhow::Error {
             _ if source.is_timed_out() => "--timeout waits longer",
             _ => "",
         },
+        SendError::NotResumable { .. } => "without --resume always it gets everything",
         SendError::NotParcels { .. } => "hubs take parcels at port 8001",
         SendError::NotClosed { .. } | SendError::Stalled { .. } => "--wait waits longer",
         _ => "",

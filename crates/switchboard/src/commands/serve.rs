@@ -157,6 +157,14 @@ struct LimitArgs {
     /// Bytes of the largest file in a parcel [default: 2147483647]
     #[arg(long, value_name = "BYTES", value_parser = frame_length)]
     max_file: Option<u32>,
+
+    /// Bytes kept of uploads that broke off and can be resumed; 0 keeps none [default: 4294967296]
+    #[arg(long, value_name = "BYTES")]
+    unfinished_bytes: Option<u64>,
+
+    /// Seconds that one is kept after its last byte [default: 86400]
+    #[arg(long, value_name = "SECONDS", value_parser = count)]
+    unfinished_time: Option<u32>,
 }
 
 fn shards() -> RangedU64ValueParser<u16> {
@@ -212,6 +220,8 @@ impl LimitArgs {
             line_bytes: number(self.max_line, usual.line_bytes),
             message_bytes: self.max_message.unwrap_or(usual.message_bytes),
             file_bytes: self.max_file.unwrap_or(usual.file_bytes),
+            unfinished_bytes: self.unfinished_bytes.unwrap_or(usual.unfinished_bytes),
+            unfinished_time: time(self.unfinished_time, usual.unfinished_time),
         }
     }
 }
