@@ -24,7 +24,7 @@ const QUICK: [&str; 5] = [
 ];
 
 /// All that stands on sockets.
-const ALL: [&str; 21] = [
+const ALL: [&str; 16] = [
     "test.test_socket",
     "test.test_ssl",
     "test.test_select",
@@ -40,12 +40,7 @@ const ALL: [&str; 21] = [
     "test.test_httpservers",
     "test.test_urllib2_localnet",
     "test.test_xmlrpc",
-    "test.test_asyncio.test_sock_lowlevel",
-    "test.test_asyncio.test_selector_events",
-    "test.test_asyncio.test_unix_events",
-    "test.test_asyncio.test_streams",
-    "test.test_asyncio.test_server",
-    "test.test_asyncio.test_sendfile",
+    "test.test_asyncio",
 ];
 
 /// What is run again and again, for leaks.
@@ -260,10 +255,9 @@ fn test(interpreter: &Interpreter, folder: &Path, modules: &[&str]) -> Result<()
         .arg(folder)
         .arg(results)
         .args(modules);
-    let mut assembled = Command::new(&interpreter.program);
-    assembled.env("PYTHONPATH", package);
     run_tests("own.py", interpreter, &mut own, limited::TEST_TIME_MAX)?;
-    test_package("package.py", interpreter, &mut assembled)?;
+    let path = Some(package.as_path());
+    test_package("", interpreter, &interpreter.program, path)?;
     if !interpreter.has_tests {
         eprintln!(
             "xtask: skipped Python's own tests: Python 3.{} has none here \
@@ -275,16 +269,29 @@ fn test(interpreter: &Interpreter, folder: &Path, modules: &[&str]) -> Result<()
     run_tests("suite.py", interpreter, &mut suite, FULL_TIME_MAX)
 }
 
-/// The tests of the package, by an interpreter that finds it.
-fn test_package(name: &str, interpreter: &Interpreter, command: &mut Command) -> Result<()> {
-    let tests = root().join("crates/berkeley-python/tests");
-    command.args(["-W", "ignore"]).arg(tests.join("package.py"));
+/// The tests of the package, by an interpreter that finds it there, or by itself.
+fn test_package(
+    how: &str,
+    interpreter: &Interpreter,
+    program: &Path,
+    path: Option<&Path>,
+) -> Result<()> {
     // Built by the other tests; alone, those with a hub say that they were skipped.
     let hub = target().join("debug/switchboard");
-    if hub.exists() {
-        command.env("SWITCHBOARD", hub);
+    for name in ["package.py", "tour.py"] {
+        let tests = root().join("crates/berkeley-python/tests");
+        let mut command = Command::new(program);
+        command.args(["-W", "ignore"]).arg(tests.join(name));
+        if let Some(path) = path {
+            command.env("PYTHONPATH", path);
+        }
+        if hub.exists() {
+            command.env("SWITCHBOARD", &hub);
+        }
+        let shown = format!("{name}{how}");
+        run_tests(&shown, interpreter, &mut command, limited::TEST_TIME_MAX)?;
     }
-    run_tests(name, interpreter, command, limited::TEST_TIME_MAX)
+    Ok(())
 }
 
 fn run_tests(
@@ -342,11 +349,7 @@ fn install(interpreter: &Interpreter, is_full: bool) -> Result<()> {
     if !pip(&["--no-build-isolation", "./crates/berkeley-python"]) {
         bail!("failed: pip install ./crates/berkeley-python");
     }
-    test_package(
-        "package.py, installed,",
-        interpreter,
-        &mut Command::new(&python),
-    )
+    test_package(", installed,", interpreter, &python, None)
 }
 
 /// The interpreter's own search for leaks, on its own modules and on ours: minutes.

@@ -1,22 +1,16 @@
 #!/usr/bin/env python3
-"""The package `berkeley`, as it is after `pip install`: its folder is on the path.
-
-SWITCHBOARD is the program of the hub, for the tests that talk to one.
-"""
+"""The package `berkeley`, as it is after `pip install`: its folder is on the path."""
 
 import os
-import pathlib
 import signal
 import socket as stock
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
 
 import berkeley as socket
-from berkeley import hub, select, selectors
+from berkeley import select, selectors
 
 try:
     from test import test_selectors
@@ -27,8 +21,6 @@ else:
     # They look at classes of the module that they test.
     test_selectors.selectors = selectors
     Contract = test_selectors.BaseSelectorTestCase
-
-TOUR = pathlib.Path(__file__).resolve().parent.parent / "tour"
 
 
 class Same(unittest.TestCase):
@@ -156,85 +148,6 @@ class IoUring(Contract, unittest.TestCase):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-
-
-class Tour(unittest.TestCase):
-    def start(self, *command):
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, bufsize=1,
-        )
-        self.addCleanup(self.end, process)
-        return process
-
-    def end(self, process):
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-
-    def say(self, script, *words):
-        command = [sys.executable, str(TOUR / script), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-
-    def test_the_echo_server_answers_its_clients(self):
-        server = self.start(sys.executable, str(TOUR / "echo_server.py"))
-        port = server.stdout.readline().strip()
-        for text in ("one", "two"):
-            self.assertEqual(self.say("echo_client.py", port, text), text + "\n")
-
-    def test_a_hub_is_at_the_other_end(self):
-        program = os.environ.get("SWITCHBOARD")
-        if not program:
-            self.skipTest("skipped: no hub here")
-        with tempfile.TemporaryDirectory() as folder:
-            nowhere = "127.0.0.1:0"
-            started = self.start(
-                program, "serve", "--data", folder, "--chat", nowhere, "--parcels", nowhere,
-                "--time", nowhere,
-            )
-            ports = self.ports(started)
-            member = hub.Chat("127.0.0.1", ports["chat"], name="alice")
-            lines = iter(member)
-            # Answered when she is in the room.
-            member.say("/who")
-            self.assertIn("alice", "\n".join(self.until(lines, "alice")))
-            bob = self.start(
-                sys.executable, str(TOUR / "chat.py"), "127.0.0.1", str(ports["chat"]), "bob"
-            )
-            bob.stdin.write("from bob\n")
-            self.until(lines, "bob:from bob")
-            member.say("to bob")
-            self.until(bob.stdout, "alice:to bob")
-            sent = pathlib.Path(folder, "cat.png")
-            sent.write_bytes(os.urandom(100_000))
-            self.say("parcels.py", "127.0.0.1", str(ports["parcels"]), "hello from the tour", f"@{sent}")
-            self.until(lines, "hello from the tour")
-            self.until(lines, "cat.png")
-            kept = [path.read_bytes() for path in pathlib.Path(folder).rglob("*.png")]
-            self.assertEqual(kept.count(sent.read_bytes()), 2)
-            self.assertRegex(self.say("ask_time.py", "127.0.0.1", str(ports["time"]), "%Y"), r"^\d{4}\n$")
-            member.close()
-            started.terminate()
-            started.wait(30)
-
-    def until(self, lines, text):
-        seen = []
-        for line in lines:
-            seen.append(line)
-            if text in line:
-                return seen
-        self.fail(f"{text!r} did not come: {seen}")
-
-    def ports(self, started):
-        """Where its doors are: it says so before it says that it is ready."""
-        found = {}
-        for line in started.stdout:
-            door, *place = line.split()
-            if door == "ready":
-                return found
-            found[door] = int(place[-1].rpartition(":")[2]) if "//" in line else None
-        self.fail(f"the hub did not start: {found}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
-"""Asks a hub for the time: python3 ask_time.py HOST [PORT [FORMAT]]"""
-import sys
+"""Asks a hub, or time_server.py, for the time."""
+import argparse
 
 from berkeley import hub
 
-port = int(sys.argv[2]) if len(sys.argv) > 2 else hub.TIME_PORT
-print(hub.time(sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else "", port))
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("host")
+parser.add_argument("port", type=int, nargs="?", default=hub.TIME_PORT)
+parser.add_argument("format", nargs="?", default="", help="of strftime: '%%H:%%M'")
+arguments = parser.parse_args()
+
+print(hub.time(arguments.host, arguments.format, arguments.port))

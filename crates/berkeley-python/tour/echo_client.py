@@ -1,9 +1,19 @@
-"""Says something to an echo server: python3 echo_client.py PORT [TEXT]"""
-import sys
+"""Says something to an echo server, and prints what comes back."""
+import argparse
 
 import berkeley as socket
 
-text = sys.argv[2] if len(sys.argv) > 2 else "hello, world"
-with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5) as server:
-    server.sendall(text.encode())
-    print(server.recv(4096).decode())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("host")
+parser.add_argument("port", type=int)
+parser.add_argument("text", nargs="?", default="hello, world")
+arguments = parser.parse_args()
+
+with socket.create_connection((arguments.host, arguments.port), timeout=5) as server:
+    server.sendall(arguments.text.encode())
+    # Without it the server could not know that nothing more comes.
+    server.shutdown(socket.SHUT_WR)
+    answer = b""
+    while piece := server.recv(4096):
+        answer += piece
+print(answer.decode())

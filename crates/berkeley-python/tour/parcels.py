@@ -1,10 +1,16 @@
-"""Sends messages and files to a hub: python3 parcels.py HOST PORT [TEXT | @FILE]..."""
-import sys
+"""Sends messages and files to a hub, or to upload_server.py."""
+import argparse
 
 from berkeley import hub
 
-with hub.Parcels(sys.argv[1], int(sys.argv[2])) as parcels:
-    for word in sys.argv[3:]:
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("host")
+parser.add_argument("port", type=int)
+parser.add_argument("words", nargs="+", help="a message, or @ and the path of a file")
+arguments = parser.parse_args()
+
+with hub.Parcels(arguments.host, arguments.port) as parcels:
+    for word in arguments.words:
         if word.startswith("@"):
             parcels.file(word[1:])
         else:
