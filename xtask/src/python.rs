@@ -24,7 +24,7 @@ const QUICK: [&str; 5] = [
 ];
 
 /// All that stands on sockets.
-const ALL: [&str; 16] = [
+const ALL: [&str; 18] = [
     "test.test_socket",
     "test.test_ssl",
     "test.test_select",
@@ -40,6 +40,8 @@ const ALL: [&str; 16] = [
     "test.test_httpservers",
     "test.test_urllib2_localnet",
     "test.test_xmlrpc",
+    "test.test_audit",
+    "test._test_eintr",
     "test.test_asyncio",
 ];
 
@@ -106,7 +108,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let mut failed = Vec::new();
     for interpreter in &found {
         let folder = build(interpreter)?;
-        let tested = test(interpreter, &folder, modules);
+        let tested = test(interpreter, &folder, modules, is_full);
         if let Err(error) = tested.and_then(|()| install(interpreter, is_full)) {
             eprintln!("xtask: {error:#}");
             failed.push(format!("3.{}", interpreter.minor));
@@ -241,21 +243,22 @@ fn target() -> PathBuf {
     root().join(said.unwrap_or_else(|| PathBuf::from("target")))
 }
 
-fn test(interpreter: &Interpreter, folder: &Path, modules: &[&str]) -> Result<()> {
+fn test(interpreter: &Interpreter, folder: &Path, modules: &[&str], is_full: bool) -> Result<()> {
     let package = package(interpreter, folder)?;
     let tests = root().join("crates/berkeley-python/tests");
     let results = interpreter.folder().join("results");
-    let mut own = Command::new(&interpreter.program);
-    own.args(["-W", "ignore"])
-        .arg(tests.join("own.py"))
-        .arg(folder);
+    for name in ["own.py", "signals.py"] {
+        let mut own = Command::new(&interpreter.program);
+        own.args(["-W", "ignore"]).arg(tests.join(name)).arg(folder);
+        run_tests(name, interpreter, &mut own, limited::TEST_TIME_MAX)?;
+    }
     let mut suite = Command::new(&interpreter.program);
     suite
         .arg(tests.join("suite.py"))
         .arg(folder)
         .arg(results)
+        .args(is_full.then_some("--fresh"))
         .args(modules);
-    run_tests("own.py", interpreter, &mut own, limited::TEST_TIME_MAX)?;
     let path = Some(package.as_path());
     test_package("", interpreter, &interpreter.program, path)?;
     if !interpreter.has_tests {

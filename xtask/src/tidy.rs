@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const RUST_LINES_MAX: usize = 800;
-const RUST_COLUMNS_MAX: usize = 100;
+const LINES_MAX: usize = 800;
+const COLUMNS_MAX: usize = 100;
 
 /// Folders that are not the project's text.
 const SKIPPED: [&str; 5] = [".git", "target", "switchboard-data", "__pycache__", ".venv"];
@@ -91,8 +91,10 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
 /// All findings in one file, by its path from the root and its text.
 fn look_at(path: &str, text: &str) -> Vec<String> {
     let mut findings = any_text(path, text);
+    if path.ends_with(".rs") || path.ends_with(".py") {
+        findings.extend(shape(path, text));
+    }
     if path.ends_with(".rs") {
-        findings.extend(rust_shape(path, text));
         findings.extend(rust_code(path, &scrub::code_only(text)));
     }
     if path.ends_with("Cargo.toml") {
@@ -121,19 +123,19 @@ fn any_text(path: &str, text: &str) -> Vec<String> {
     findings
 }
 
-fn rust_shape(path: &str, text: &str) -> Vec<String> {
+fn shape(path: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let lines = text.lines().count();
-    if lines > RUST_LINES_MAX {
+    if lines > LINES_MAX {
         findings.push(format!(
-            "{path}: {lines} lines: split it by idea, at {RUST_LINES_MAX}"
+            "{path}: {lines} lines: split it by idea, at {LINES_MAX}"
         ));
     }
     for (number, line) in (1..).zip(text.lines()) {
         let columns = line.chars().count();
-        if columns > RUST_COLUMNS_MAX {
+        if columns > COLUMNS_MAX {
             findings.push(format!(
-                "{path}:{number}: {columns} columns: {RUST_COLUMNS_MAX} fit"
+                "{path}:{number}: {columns} columns: {COLUMNS_MAX} fit"
             ));
         }
     }
@@ -267,6 +269,7 @@ mod tests {
             &format!("\n{line}a\n"),
             &["2: 101 columns"],
         );
+        check("a.py", &format!("{line}a\n"), &["1: 101 columns"]);
         check("README.md", &format!("{line}a\n"), &[]);
         check("xtask/src/a.rs", &"//\n".repeat(800), &[]);
         check("xtask/src/a.rs", &"//\n".repeat(801), &["801 lines"]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The interpreter's own search for leaks (`-R 3:3`) while its own tests run, on its own modules or on
-ours. Needs an interpreter that counts references (`Py_DEBUG`; Debian's `python3-dbg` is one).
+"""The interpreter's own search for leaks (`-R 3:3`) while its own tests run, on its own modules or
+on ours. Needs an interpreter that counts references (`Py_DEBUG`; Debian's `python3-dbg` is one).
 
     leaks.py MODULE...
 

@@ -12,6 +12,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -98,6 +99,19 @@ class Names(unittest.TestCase):
             self.assertEqual(set(dir(own)) | {"__module__"}, set(dir(ours)) | {"__module__"})
             self.assertEqual(own.__name__, ours.__name__)
             self.assertEqual(own.__module__, ours.__module__)
+
+    def test_the_same_signatures_where_the_interpreters_own_has_them(self):
+        pairs = [(OWN, OURS), (OWN.socket, OURS.socket), (OWN_SELECT, OURS_SELECT)]
+        pairs.append((OWN_SELECT.epoll, OURS_SELECT.epoll))
+        pairs.append((type(OWN_SELECT.poll()), type(OURS_SELECT.poll())))
+        for own, ours in pairs:
+            for name in dir(own):
+                expected = getattr(getattr(own, name), "__text_signature__", None)
+                got = getattr(getattr(ours, name), "__text_signature__", None)
+                if own in (OWN, OWN.socket) and expected and not name.startswith("__"):
+                    # What is given by its place only is called otherwise here and there.
+                    expected, got = expected.count(","), got and got.count(",")
+                self.assertEqual(expected, got, name)
 
     def test_the_types_cannot_be_changed(self):
         for kind in (OURS.socket, OURS_SELECT.epoll, type(OURS_SELECT.poll())):
@@ -361,24 +375,48 @@ class Same(unittest.TestCase):
 
     def test_auditing_hooks_are_told_the_same(self):
         program = """
-import sys, socket
+import os, re, sys, socket
 events = []
 def hook(event, args):
     if event.startswith("socket.") and on:
-        events.append((event, [repr(a) if not hasattr(a, "fileno") else "socket" for a in args]))
+        shown = [repr(a) if not hasattr(a, "fileno") else type(a).__mro__[-2:] for a in args]
+        # Ports and names that the system made up.
+        events.append((event, [re.sub(r"\\d{4,}", "N", str(each)) for each in shown]))
+    if event == "socket.sethostname": raise RuntimeError
 on = False
 sys.addaudithook(hook)
 on = True
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 0)); a = ("127.0.0.1", 9)
-s.sendto(b"x", a); s.sendmsg([b"x"], [], 0, a); s.connect(a); s.connect_ex(a)
-socket.getaddrinfo("127.0.0.1", 80); socket.getnameinfo(a, 3); socket.gethostname()
+s.sendto(b"x", a); s.sendto(b"x", 0, a); s.sendmsg([b"x"], [], 0, a)
+s.connect(a); s.connect_ex(a); s.sendmsg([b"x"]); s.dup().close()
+u = socket.socket(socket.AF_UNIX); u.bind("\\0audited-%d" % os.getpid()); u.listen()
+c = socket.socket(socket.AF_UNIX); c.connect(u.getsockname()); u.accept()
+socket.socketpair(); socket.socket(fileno=c.detach())
+l = socket.create_server(("127.0.0.1", 0)); socket.create_connection(l.getsockname())
+socket.getaddrinfo("127.0.0.1", 80); socket.getaddrinfo(host=b"::1", port="80", type=1, flags=4)
+socket.getnameinfo(a, 3); socket.gethostname(); socket.getfqdn("127.0.0.1")
 socket.gethostbyname("127.0.0.1"); socket.gethostbyaddr("127.0.0.1")
-socket.getservbyname("http"); socket.getservbyport(80)
+socket.gethostbyname_ex("127.0.0.1"); socket.gethostbyname(b"127.0.0.1")
+socket.getservbyname("http"); socket.getservbyname("http", "tcp")
+socket.getservbyport(80); socket.getservbyport(80, "tcp"); socket.getprotobyname("tcp")
+for refused in (
+    lambda: socket.socket(99), lambda: socket.socket(socket.AF_INET6), lambda: s.bind("x"),
+    lambda: s.connect(5), lambda: s.sendto(b"x", 5),
+    lambda: socket.getaddrinfo(5, 80), lambda: socket.gethostbyname(5),
+    lambda: socket.getservbyname("no such"), lambda: socket.getservbyport(70000),
+    # The hook forbids it: the name stays what it is.
+    lambda: socket.sethostname("forbidden"), lambda: socket.sethostname(b"forbidden"),
+):
+    try: refused()
+    except Exception as error: events.append(type(error).__name__)
 on = False
 print(events)
 """
-        self.assertEqual(self.said(program, ours=False), self.said(program, ours=True))
+        own, ours = self.said(program, ours=False), self.said(program, ours=True)
+        self.assertEqual(own.split("), ("), ours.split("), ("))
+        names = set(re.findall(r"'(socket\.[\w.]+)'", ours))
+        self.assertEqual(len(names), 13, names)
 
     def test_a_hook_can_forbid_a_socket(self):
         program = """
@@ -397,7 +435,8 @@ except RuntimeError as error: print(error)
         if ours:
             environment["PYTHONPATH"] = str(FOLDER)
         command = [sys.executable, "-W", "ignore", "-c", program]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
 
 
 class Lives(unittest.TestCase):
@@ -475,6 +514,65 @@ class Lives(unittest.TestCase):
         self.assertRegex(str(caught[0].message), r"unclosed <socket object, fd=\d+")
         with self.assertRaises(OSError):
             os.fstat(fd)
+
+    def test_it_can_be_a_base(self):
+        import weakref
+
+        class Named(OURS.socket):
+            kinds = []
+
+            def __init__(self, name, *arguments):
+                super().__init__(*arguments)
+                self.name = name
+
+            def recv(self, size, *flags):
+                return super().recv(size, *flags) + self.name
+
+            def __del__(self):
+                self.kinds.append(type(self))
+                super().__del__()
+
+        s, (a, b) = Named(b"!", OURS.AF_UNIX), OURS.socketpair()
+        self.assertTrue(isinstance(s, OURS.socket) and issubclass(Named, OURS.SocketType))
+        s.close()
+        s = Named(b"!", -1, -1, -1, a.detach())
+        b.send(b"x")
+        self.assertEqual((s.recv(1), s.family), (b"x!", OURS.AF_UNIX))
+        self.assertRegex(repr(s), r"^<socket object, fd=\d+, family=1, type=1, proto=0>$")
+        s.itself, gone = s, weakref.ref(s)
+        s.close()
+        b.close()
+        del s
+        gc.collect()
+        self.assertEqual((gone(), Named.kinds), (None, [Named, Named]))
+
+    def test_a_limited_connect_by_path_waits_while_the_listener_is_full(self):
+        listener, first, second = (OURS.socket(OURS.AF_UNIX) for _ in range(3))
+        listener.bind("")
+        listener.listen(0)
+        first.connect(listener.getsockname())
+        second.settimeout(0.2)
+        with self.assertRaises(TimeoutError):
+            second.connect(listener.getsockname())
+        second.settimeout(60)
+        thread = threading.Thread(target=second.connect, args=(listener.getsockname(),))
+        thread.start()
+        self.wait_until_it_sleeps(thread)
+        os.close(listener._accept()[0])
+        thread.join()
+        for each in (listener, first, second):
+            each.close()
+
+    def test_descriptors_that_come_are_closed_on_exec(self):
+        a, b = OURS.socketpair()
+        rights = array.array("i", [a.fileno()])
+        a.sendmsg([b"x"], [(OURS.SOL_SOCKET, OURS.SCM_RIGHTS, rights)])
+        [(_level, _kind, raw)] = b.recvmsg(1, OURS.CMSG_SPACE(4))[1]
+        (came,) = array.array("i", raw)
+        self.assertFalse(os.get_inheritable(came))
+        os.close(came)
+        a.close()
+        b.close()
 
     def test_a_signal_ends_sending_when_its_handler_raises(self):
         class Ended(Exception):
@@ -643,7 +741,8 @@ class Leaks(unittest.TestCase):
                 outcome(call, module)
             a, b = OURS.socketpair()
             a.sendall(bytearray(100))
-            a.sendmsg([b"1", memoryview(b"2")], [(OURS.SOL_SOCKET, OURS.SCM_RIGHTS, array.array("i", [0]))])
+            rights = [(OURS.SOL_SOCKET, OURS.SCM_RIGHTS, array.array("i", [0]))]
+            a.sendmsg([b"1", memoryview(b"2")], rights)
             b.recv_into(bytearray(10))
             data, control, _flags, _address = b.recvmsg(1000, 100)
             for _level, _kind, raw in control:

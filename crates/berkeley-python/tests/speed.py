@@ -4,7 +4,8 @@
     speed.py FOLDER [--rounds N] [--only TEXT]
 
 Each side is a process that stays; they are measured in slices of some milliseconds, by turns, so
-that what the machine does besides hits both. Printed are the medians in nanoseconds and their ratio.
+that what the machine does besides hits both. Printed are the medians in nanoseconds and their
+ratio.
 """
 
 import argparse

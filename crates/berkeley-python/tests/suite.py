@@ -3,10 +3,11 @@
 
     suite.py FOLDER RESULTS [--fresh] [--only TEXT] MODULE...
 
-FOLDER has our `_socket` and `select` for this interpreter. RESULTS gets one file of results for each
-module and side; what the interpreter's own modules gave is kept from run to run unless --fresh says
-otherwise. The exit status is 0 if nothing that passes on the interpreter's own modules fails, is
-skipped or is missing on ours, but for what tests/exceptions.txt lists with a reason.
+FOLDER has our `_socket` and `select` for this interpreter. RESULTS gets one file of results for
+each module and side, and side-by-side.txt with what became of each test on both; what the
+interpreter's own modules gave is kept from run to run unless --fresh says otherwise. The exit
+status is 0 if nothing that passes on the interpreter's own modules fails, is skipped or is missing
+on ours, but for what tests/exceptions.txt lists with a reason.
 """
 
 import argparse
@@ -22,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 EXCEPTIONS = HERE / "exceptions.txt"
 # One module of tests on one side; test_asyncio takes the longest.
 SECONDS_MAX = 900
+SIDE_BY_SIDE = "side-by-side.txt"
 
 
 def exceptions():
@@ -52,7 +54,8 @@ def run(result_file, folder, names, skips):
     for module in (_socket, select):
         # Where it is built in, ours come by the folder's sitecustomize.py.
         file = getattr(module, "__file__", None)
-        if (ours is not None and file is not None and pathlib.Path(file).parent == ours) != bool(ours):
+        is_ours = file is not None and ours is not None and pathlib.Path(file).parent == ours
+        if is_ours != bool(ours):
             sys.exit(f"{module.__name__} comes from {file or 'the interpreter'}")
 
     made = {"sockets": 0, "strangers": 0}
@@ -104,8 +107,8 @@ def run(result_file, folder, names, skips):
 
     loaded = unittest.defaultTestLoader.loadTestsFromNames(names)
     # Kept by class, so that fixtures of classes and modules are made once.
-    suite = unittest.TestSuite(each(loaded))
-    unittest.TextTestRunner(verbosity=0, resultclass=Result, stream=open(os.devnull, "w")).run(suite)
+    suite, quiet = unittest.TestSuite(each(loaded)), open(os.devnull, "w")
+    unittest.TextTestRunner(verbosity=0, resultclass=Result, stream=quiet).run(suite)
     answer = {
         "python": sys.version,
         "_socket": getattr(_socket, "__file__", None),
@@ -186,7 +189,8 @@ def compare(arguments, name, lists, rows):
     again = [test for test, _own, mine, _why in found if mine == "failed"]
     if again:
         second, _said = side(folder, results, f"{name}.again", lists["leave-out"], again)
-        passed = [test for test in again if second and second["tests"].get(test, [""])[0] == "passed"]
+        tried = second["tests"] if second else {}
+        passed = [test for test in again if tried.get(test, [""])[0] == "passed"]
         for test in passed:
             print(f"  passed at the second try: {test}")
             ours["tests"][test] = ["passed", "at the second try"]
@@ -202,10 +206,14 @@ def compare(arguments, name, lists, rows):
         print(f"  {ours['strangers']} sockets of another type were made")
         stand += 1
     rows.append((name, count(own), count(ours), ours["sockets"]))
+    with open(results / SIDE_BY_SIDE, "a") as file:
+        for test in sorted({*own["tests"], *ours["tests"]}):
+            first, second = (side["tests"].get(test, ["missing"])[0] for side in (own, ours))
+            print(f"{first:8} {second:8} {test}", file=file)
     return stand
 
 
-def report(arguments, rows):
+def report(rows):
     print(f"\n{'':34} {'its own':>22}   {'ours':>22}")
     words = f"{'passed':>7} {'failed':>6} {'skipped':>7}"
     print(f"{'module':34} {words}   {words}  sockets")
@@ -226,10 +234,13 @@ def main():
     parser.add_argument("modules", nargs="+")
     arguments = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
-    pathlib.Path(arguments.results).mkdir(parents=True, exist_ok=True)
+    results = pathlib.Path(arguments.results)
+    results.mkdir(parents=True, exist_ok=True)
+    (results / SIDE_BY_SIDE).write_text(f"{'its own':8} {'ours':8} test\n")
     lists, rows = exceptions(), []
     stand = sum(compare(arguments, name, lists, rows) for name in arguments.modules)
-    report(arguments, rows)
+    report(rows)
+    print(f"each test: {results / SIDE_BY_SIDE}")
     print(f"{sys.version.split()[0]}: {stand} tests are worse on ours")
     sys.exit(1 if stand else 0)
 

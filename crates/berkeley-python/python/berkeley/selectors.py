@@ -10,7 +10,9 @@ from berkeley import _uring  # noqa: E402
 
 
 class IoUringSelector(_BaseSelectorImpl):  # noqa: F821
-    """A selector over io_uring. Where the kernel has none, or forbids it, making one is an OSError."""
+    """A selector over io_uring. Where the kernel has none, or forbids it, making one is an
+    OSError.
+    """
 
     def __init__(self):
         super().__init__()

@@ -40,34 +40,54 @@ static GETTERS: Getters<1> = Getters::new([Getter::new(
 )]);
 
 static METHODS: Methods<9> = Methods::new([
-    Method::bare(c"__enter__", c"The object itself.", enter),
-    Method::placed(c"__exit__", c"Closes the object.", exit),
-    Method::bare(c"close", c"Closes the object.", close),
-    Method::bare(c"fileno", c"The descriptor of the list.", fileno),
+    Method::bare(
+        c"__enter__",
+        c"__enter__($self, /)\n--\n\nThe object itself.",
+        enter,
+    ),
+    Method::placed(
+        c"__exit__",
+        c"__exit__($self, exc_type=None, exc_value=None, exc_tb=None, /)\n--\n\n\
+          Closes the object.",
+        exit,
+    ),
+    Method::bare(
+        c"close",
+        c"close($self, /)\n--\n\nCloses the object.",
+        close,
+    ),
+    Method::bare(
+        c"fileno",
+        c"fileno($self, /)\n--\n\nThe descriptor of the list.",
+        fileno,
+    ),
     Method::one::<Object, _>(
         c"fromfd",
-        c"fromfd(fd): an object for a list that is there.",
+        c"fromfd($type, fd, /)\n--\n\nAn object for a list that is there.",
         fromfd,
     )
     .on_class(),
     Method::named(
         c"modify",
-        c"modify(fd, eventmask): waits for other events.",
+        c"modify($self, /, fd, eventmask)\n--\n\nWaits for other events.",
         modify,
     ),
     Method::named(
         c"poll",
-        c"poll(timeout=None, maxevents=-1): a list of (fd, events).",
+        c"poll($self, /, timeout=None, maxevents=-1)\n--\n\n\
+          A list of (fd, events); the time limit is in seconds.",
         poll,
     ),
     Method::named(
         c"register",
-        c"register(fd, eventmask=...): waits for events of it.",
+        c"register($self, /, fd,\n         \
+          eventmask=select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT)\n--\n\n\
+          Waits for events of it.",
         register,
     ),
     Method::named(
         c"unregister",
-        c"unregister(fd): waits for it no more.",
+        c"unregister($self, /, fd)\n--\n\nWaits for it no more.",
         unregister,
     ),
 ]);

@@ -32,12 +32,13 @@ pub(crate) static MODULE: Definition<State, SLOTS> = Definition::new(
 static FUNCTIONS: Methods<2> = Methods::new([
     Method::bare(
         c"poll",
-        c"An object that waits for descriptors by poll(2).",
+        c"poll($module, /)\n--\n\nAn object that waits for descriptors by poll(2).",
         poll::new,
     ),
     Method::placed(
         c"select",
-        c"select(rlist, wlist, xlist[, timeout]): those of each list that are ready.",
+        c"select($module, rlist, wlist, xlist, timeout=None, /)\n--\n\nThose of each list that are \
+          ready; the time limit is in seconds.",
         list::select,
     ),
 ]);

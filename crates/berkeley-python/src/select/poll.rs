@@ -34,22 +34,25 @@ pub(super) static SPEC: TypeSpec = TypeSpec::new(
 static METHODS: Methods<4> = Methods::new([
     Method::placed(
         c"modify",
-        c"modify(fd, eventmask): waits for other events.",
+        c"modify($self, fd, eventmask, /)\n--\n\nWaits for other events.",
         modify,
     ),
     Method::placed(
         c"poll",
-        c"poll([milliseconds]): a list of (fd, event).",
+        c"poll($self, timeout=None, /)\n--\n\n\
+          A list of (fd, event); the time limit is in milliseconds.",
         poll,
     ),
     Method::placed(
         c"register",
-        c"register(fd[, eventmask]): waits for events of it.",
+        c"register($self, fd,\n         \
+          eventmask=select.POLLIN | select.POLLPRI | select.POLLOUT, /)\n--\n\n\
+          Waits for events of it.",
         register,
     ),
     Method::one(
         c"unregister",
-        c"unregister(fd): waits for it no more.",
+        c"unregister($self, fd, /)\n--\n\nWaits for it no more.",
         unregister,
     ),
 ]);
