@@ -65,17 +65,9 @@ pub(super) fn socketpair(module: &Module, given: &[&Object]) -> Result<Owned> {
     Owned::tuple_of([object(a)?, object(b)?])
 }
 
-/// The argument of the functions for byte order.
-fn order<'a>(given: &[&'a Object]) -> Result<&'a Object> {
-    match arguments("byte order", given, 1)? {
-        [Some(value)] => Ok(value),
-        [None] => Err(message::missing("byte order")),
-    }
-}
-
 /// `htons`, `ntohs`: the one is the other.
-pub(super) fn short(_module: &Module, given: &[&Object]) -> Result<Owned> {
-    let value = i64::of(order(given)?)?;
+pub(super) fn short(_module: &Module, value: &Object) -> Result<Owned> {
+    let value = i64::of(value)?;
     let value = u16::try_from(value).map_err(|_out_of_range| {
         Exception::Overflow.raise(if value < 0 {
             "can't convert negative Python int to C 16-bit unsigned integer"
@@ -87,8 +79,7 @@ pub(super) fn short(_module: &Module, given: &[&Object]) -> Result<Owned> {
 }
 
 /// `htonl`, `ntohl`.
-pub(super) fn long(_module: &Module, given: &[&Object]) -> Result<Owned> {
-    let object = order(given)?;
+pub(super) fn long(_module: &Module, object: &Object) -> Result<Owned> {
     if !object.is_integer() {
         return Err(Exception::Type.raise(&format!("expected int, {} found", object.type_name())));
     }
@@ -103,20 +94,14 @@ pub(super) fn long(_module: &Module, given: &[&Object]) -> Result<Owned> {
     Owned::integer(inet::htonl(value).into())
 }
 
-pub(super) fn inet_aton(_module: &Module, given: &[&Object]) -> Result<Owned> {
-    let [Some(text)] = arguments("inet_aton", given, 1)? else {
-        return Err(message::missing("inet_aton"));
-    };
+pub(super) fn inet_aton(_module: &Module, text: &Object) -> Result<Owned> {
     match inet::inet_aton(text.text()?) {
         Ok(address) => Owned::bytes_of(&address.octets()),
         Err(_refused) => Err(Exception::Os.raise("illegal IP address string passed to inet_aton")),
     }
 }
 
-pub(super) fn inet_ntoa(_module: &Module, given: &[&Object]) -> Result<Owned> {
-    let [Some(packed)] = arguments("inet_ntoa", given, 1)? else {
-        return Err(message::missing("inet_ntoa"));
-    };
+pub(super) fn inet_ntoa(_module: &Module, packed: &Object) -> Result<Owned> {
     let packed = Readable::of(packed)?;
     match <[u8; 4]>::try_from(packed.bytes()) {
         Ok(octets) => Owned::text(&inet::inet_ntoa(Ipv4Addr::from(octets))),
@@ -171,10 +156,7 @@ pub(super) fn if_nameindex(_module: &Module) -> Result<Owned> {
     }))
 }
 
-pub(super) fn if_nametoindex(_module: &Module, given: &[&Object]) -> Result<Owned> {
-    let [Some(name)] = arguments("if_nametoindex", given, 1)? else {
-        return Err(message::missing("if_nametoindex"));
-    };
+pub(super) fn if_nametoindex(_module: &Module, name: &Object) -> Result<Owned> {
     let encoded = if name.is_text() {
         name.encoded_for_files()?
     } else {
@@ -195,10 +177,7 @@ pub(super) fn if_nametoindex(_module: &Module, given: &[&Object]) -> Result<Owne
     }
 }
 
-pub(super) fn if_indextoname(_module: &Module, given: &[&Object]) -> Result<Owned> {
-    let [Some(index)] = arguments("if_indextoname", given, 1)? else {
-        return Err(message::missing("if_indextoname"));
-    };
+pub(super) fn if_indextoname(_module: &Module, index: &Object) -> Result<Owned> {
     let index = i64::of(index)?;
     let index = u32::try_from(index).map_err(|_out_of_range| {
         Exception::Overflow.raise(if index < 0 {

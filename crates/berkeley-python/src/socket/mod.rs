@@ -115,17 +115,17 @@ static FUNCTIONS: Methods<28> = Methods::new([
         c"getservbyport(port[, protocol]): the service's name.",
         names::getservbyport,
     ),
-    Method::placed(
+    Method::one(
         c"htonl",
         c"htonl(x): 32 bits in network order.",
         functions::long,
     ),
-    Method::placed(
+    Method::one(
         c"htons",
         c"htons(x): 16 bits in network order.",
         functions::short,
     ),
-    Method::placed(
+    Method::one(
         c"if_indextoname",
         c"if_indextoname(index): an interface's name.",
         functions::if_indextoname,
@@ -135,17 +135,17 @@ static FUNCTIONS: Methods<28> = Methods::new([
         c"A list of (index, name), one for each interface.",
         functions::if_nameindex,
     ),
-    Method::placed(
+    Method::one(
         c"if_nametoindex",
         c"if_nametoindex(name): an interface's index.",
         functions::if_nametoindex,
     ),
-    Method::placed(
+    Method::one(
         c"inet_aton",
         c"inet_aton(text): the four bytes of an IPv4 address.",
         functions::inet_aton,
     ),
-    Method::placed(
+    Method::one(
         c"inet_ntoa",
         c"inet_ntoa(bytes): an IPv4 address as text.",
         functions::inet_ntoa,
@@ -160,12 +160,12 @@ static FUNCTIONS: Methods<28> = Methods::new([
         c"inet_pton(family, text): the bytes of an address.",
         functions::inet_pton,
     ),
-    Method::placed(
+    Method::one(
         c"ntohl",
         c"ntohl(x): 32 bits in the machine's order.",
         functions::long,
     ),
-    Method::placed(
+    Method::one(
         c"ntohs",
         c"ntohs(x): 16 bits in the machine's order.",
         functions::short,
