@@ -58,6 +58,85 @@ class Same(unittest.TestCase):
             file.seek(0)
             self.assertEqual((count, b.recv(200)), (100, file.read(100)))
 
+    def test_tls_runs_on_it(self):
+        import ssl
+
+        contexts = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        contexts[1].check_hostname, contexts[1].verify_mode = False, ssl.CERT_NONE
+        for context in contexts:
+            # Without a certificate, which would have to be made first.
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers("AECDH-AES256-SHA:@SECLEVEL=0")
+        listener, got = socket.create_server(("127.0.0.1", 0)), []
+
+        def serve():
+            peer, _address = listener.accept()
+            with contexts[0].wrap_socket(peer, server_side=True) as peer:
+                got.append(peer.recv(100))
+                peer.sendall(b"an answer")
+
+        for how in (self.talk_by_a_socket, self.talk_by_memory):
+            server = threading.Thread(target=serve)
+            server.start()
+            with socket.create_connection(listener.getsockname(), 20) as client:
+                self.assertEqual(how(contexts[1], client), b"an answer")
+            server.join()
+        self.assertEqual(got, [b"a question"] * 2)
+        listener.close()
+
+    def talk_by_a_socket(self, context, client):
+        """It has the connection from then on: `ssl` makes sockets of the interpreter's own."""
+        with context.wrap_socket(client) as secret:
+            secret.sendall(b"a question")
+            return secret.recv(100)
+
+    def talk_by_memory(self, context, client):
+        """What is encrypted goes by our socket all the time."""
+        import ssl
+
+        comes, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secret = context.wrap_bio(comes, goes)
+
+        def until_done(call):
+            while True:
+                try:
+                    return call()
+                except ssl.SSLWantReadError:
+                    client.sendall(goes.read())
+                    comes.write(client.recv(4096))
+
+        until_done(secret.do_handshake)
+        secret.write(b"a question")
+        return until_done(lambda: secret.read(100))
+
+    def test_asyncio_and_http_take_its_sockets(self):
+        import asyncio
+        import http.client
+
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        async def answer(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await writer.drain()
+            writer.close()
+
+        def ask():
+            connection = http.client.HTTPConnection("127.0.0.1")
+            connection.sock = socket.create_connection(listener.getsockname(), 20)
+            connection.request("GET", "/")
+            try:
+                return connection.getresponse().read()
+            finally:
+                connection.close()
+
+        async def serve():
+            server = await asyncio.start_server(answer, sock=listener)
+            async with server:
+                return await asyncio.to_thread(ask)
+
+        self.assertEqual(asyncio.run(serve()), b"ok")
+
     def test_a_socket_cannot_be_pickled(self):
         import pickle
 
