@@ -328,28 +328,25 @@ fn install(interpreter: &Interpreter, is_full: bool) -> Result<()> {
     let path = std::iter::once(programs).chain(std::env::split_paths(&path));
     let path = std::env::join_paths(path).context("PATH")?;
     let pip = |words: &[&str]| {
+        let quietly = ["--quiet", "--disable-pip-version-check"];
         let mut command = Command::new(&python);
-        command.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ]);
+        command.args(["-m", "pip", "install"]).args(quietly);
         command.args(words).env("PATH", &path).current_dir(root());
-        command.status().is_ok_and(|status| status.success())
+        command
     };
+    // What they say goes nowhere: one line tells.
+    let goes = |mut command: Command| command.output().is_ok_and(|output| output.status.success());
     let mut environment = Command::new(&interpreter.program);
     environment.args(["-m", "venv", "--clear"]).arg(&folder);
-    let has_environment = environment.status().is_ok_and(|status| status.success());
-    if !has_environment || !pip(&[MATURIN]) {
+    if !goes(environment) || !goes(pip(&[MATURIN])) {
         let minor = interpreter.minor;
         eprintln!(
             "xtask: skipped pip install with Python 3.{minor}: no environment, or no {MATURIN}"
         );
         return Ok(());
     }
-    if !pip(&["--no-build-isolation", "./crates/berkeley-python"]) {
+    let mut installs = pip(&["--no-build-isolation", "./crates/berkeley-python"]);
+    if !installs.status().is_ok_and(|status| status.success()) {
         bail!("failed: pip install ./crates/berkeley-python");
     }
     test_package(", installed,", interpreter, &python, None)
