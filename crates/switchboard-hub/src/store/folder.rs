@@ -96,7 +96,7 @@ impl Folder {
                 removed += 1;
             }
         }
-        let kept = kept::sweep(self, shared, u64::MAX)?;
+        let kept = kept::sweep(self, shared)?;
         if removed > 0 {
             tracing::info!(removed, "removed unfinished uploads of an earlier run");
         }

@@ -222,38 +222,63 @@ pub(super) struct Found {
 }
 
 /// Removes what is not to be kept: what cannot be gone on with, what is too old, and the oldest of
-/// what is too much, or of what is more than `bytes_max`. What is being sent stays. Answers how many
-/// stay besides.
-pub(super) fn sweep(folder: &Folder, shared: &Shared, bytes_max: u64) -> Result<usize, StoreError> {
+/// what is too much. What is being sent stays. Answers how many stay besides.
+pub(super) fn sweep(folder: &Folder, shared: &Shared) -> Result<usize, StoreError> {
+    // Nobody begins to send one of them meanwhile.
+    let claimed = shared.contents();
+    let (mut files, mut bytes) = (0, 0_u64);
+    let limits = &shared.unfinished;
+    for (hash, there) in resting(folder, &claimed)? {
+        let sum = bytes.saturating_add(there.bytes);
+        if files < limits.files && sum <= limits.bytes && age(there.changed) <= limits.time {
+            (files, bytes) = (files + 1, sum);
+        } else {
+            remove(folder, &hash);
+        }
+    }
+    Ok(files)
+}
+
+/// Removes the oldest of what nobody is sending until so many bytes are free, if there are so many.
+pub(super) fn make_room(folder: &Folder, shared: &Shared, bytes: u64) -> Result<(), StoreError> {
+    let claimed = shared.contents();
+    let resting = resting(folder, &claimed)?;
+    let mut missing = bytes;
+    if resting.iter().map(|(_, there)| there.bytes).sum::<u64>() < bytes {
+        return Ok(());
+    }
+    for (hash, there) in resting.iter().rev() {
+        if missing == 0 {
+            break;
+        }
+        remove(folder, hash);
+        missing = missing.saturating_sub(there.bytes);
+    }
+    Ok(())
+}
+
+/// The unfinished uploads that nobody is sending, the newest first. What is left of others and
+/// cannot be gone on with is removed.
+fn resting(
+    folder: &Folder,
+    claimed: &BTreeSet<ContentHash>,
+) -> Result<Vec<(ContentHash, Found)>, StoreError> {
     let names = folder.partial_names()?;
     let hash = |name: &str, kind| ContentHash::parse(name.strip_suffix(kind)?);
     let hashes: BTreeSet<ContentHash> = names
         .iter()
         .filter_map(|name| hash(name, ".part").or_else(|| hash(name, ".mark")))
         .collect();
-    // Nobody begins to send one of them meanwhile.
-    let claimed = shared.contents();
     let mut found = Vec::new();
-    for hash in hashes.difference(&claimed) {
+    for hash in hashes.difference(claimed) {
         let part = format!("{hash}.part");
         match (read_mark(folder, hash), folder.look_at_partial(&part)) {
-            (Some(_), Some(there)) => found.push((hash, there)),
+            (Some(_), Some(there)) => found.push((*hash, there)),
             _ => remove(folder, hash),
         }
     }
     found.sort_by_key(|(_, there)| Reverse(there.changed));
-    let (mut files, mut bytes) = (0, 0_u64);
-    let limits = &shared.unfinished;
-    let bytes_max = limits.bytes.min(bytes_max);
-    for (hash, there) in found {
-        let sum = bytes.saturating_add(there.bytes);
-        if files < limits.files && sum <= bytes_max && age(there.changed) <= limits.time {
-            (files, bytes) = (files + 1, sum);
-        } else {
-            remove(folder, hash);
-        }
-    }
-    Ok(files)
+    Ok(found)
 }
 
 fn remove(folder: &Folder, hash: &ContentHash) {

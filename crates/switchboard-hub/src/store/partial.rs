@@ -89,14 +89,12 @@ impl Partial {
         };
         // Told early to who could not succeed anyway. It reserves nothing: many who announce much
         // and send little must not fill the disk.
-        let short = |free: &u64| *free < bytes;
-        let mut free = folder.free_bytes();
-        if free.as_ref().is_some_and(short) {
-            // What nobody may ever go on with makes room for what comes now.
-            kept::sweep(folder, shared, 0)?;
-            free = folder.free_bytes();
+        let free = |folder: &Folder| folder.free_bytes().filter(|free| *free < bytes);
+        if let Some(free) = free(folder) {
+            // What may never be gone on with makes room for what comes now.
+            kept::make_room(folder, shared, bytes.saturating_sub(free))?;
         }
-        if let Some(free) = free.filter(short) {
+        if let Some(free) = free(folder) {
             let path = &folder.files_path;
             let why = format!("{bytes} bytes announced, {free} free");
             let error = std::io::Error::new(std::io::ErrorKind::StorageFull, why);

@@ -100,7 +100,7 @@ impl<F: Fn(Reply)> Worker<F> {
         let may_stay = matches!(&upload, Some(Upload::Open(partial)) if partial.may_stay());
         // Only once it is put away it counts among those that nobody sends.
         drop(upload);
-        if may_stay && let Err(error) = kept::sweep(&self.folder, &self.shared, u64::MAX) {
+        if may_stay && let Err(error) = kept::sweep(&self.folder, &self.shared) {
             tracing::warn!(%error, "can't clear unfinished uploads");
         }
     }

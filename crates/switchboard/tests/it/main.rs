@@ -31,6 +31,7 @@ mod names;
 mod parcels;
 mod peers;
 mod restart;
+mod resume;
 mod rooms;
 mod send;
 mod shards;

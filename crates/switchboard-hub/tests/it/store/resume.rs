@@ -12,7 +12,7 @@ use switchboard_hub::limits::{
 use switchboard_hub::store::{Reply, Request, StoreConfig, StoreError, Unfinished, UploadId};
 use switchboard_wire::{Content, ContentHash};
 
-use super::{Desk, content, file_name, files, partials, pattern, set, stored, temp};
+use super::{Desk, SmallDisk, content, file_name, files, partials, pattern, set, stored, temp};
 
 /// Tells the child of `a_killed_store_has_what_it_noted` where to write.
 const KILL_DATA: &str = "SWITCHBOARD_TEST_STORE_RESUME_DATA";
@@ -385,6 +385,34 @@ fn so_many_bytes_are_synced_and_noted_at_once() {
         assert!(content(data.path(), "a") == bytes);
         desk.close();
     }
+}
+
+#[test]
+fn privileged_what_is_unfinished_makes_room_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount("size=1m") else {
+        println!("skipped: needs root for a small tmpfs");
+        return;
+    };
+    let data = disk.path().join("data");
+    let desk = Desk::open(&data);
+    let bytes = |seed| pattern(seed, 400_000);
+    let sent = |seed| whole(&bytes(seed)).hash;
+    for seed in [1, 2] {
+        desk.break_off(seed, &bytes(seed), 300_000);
+        let part = data.join(format!("partial/{}.part", sent(seed)));
+        let changed = SystemTime::now() - Duration::from_secs(100 - seed);
+        let part = File::options().write(true).open(part).unwrap();
+        part.set_modified(changed).unwrap();
+    }
+    // Not even all of it would be enough.
+    desk.begin(3, "huge", 2_000_000);
+    assert!(matches!(desk.error(3), StoreError::DiskFull { .. }));
+    assert_eq!(partials(&data).len(), 4);
+    let large = pattern(3, 500_000);
+    assert_eq!(desk.store(4, "large", &large).0, "large");
+    assert_eq!(desk.offer(5, whole(&bytes(1))), 0, "the oldest went");
+    assert_eq!(desk.offer(6, whole(&bytes(2))), 300_000);
+    desk.close();
 }
 
 /// Not a test but the other process of the next one.
