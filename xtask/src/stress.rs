@@ -26,6 +26,7 @@ const PARTS: [(&str, &[&str]); 4] = [
             "hostile::",
             "limits::",
             "restart::",
+            "resume::",
             "log::",
             "shards::",
             "tail::",

@@ -24,9 +24,8 @@
 //! - After a failed `fsync(2)` nothing more is accepted until the hub is started again: what the
 //!   kernel dropped then, it does not tell a second time.
 //!
-//! The store never decides who may upload and knows no socket; the only clock that it reads tells how
-//! old unfinished uploads are. Begin at
-//! [`Store::open`].
+//! The store never decides who may upload and knows no socket; the only clock that it reads tells
+//! how old unfinished uploads are. Begin at [`Store::open`].
 
 mod error;
 mod folder;
@@ -270,9 +269,9 @@ pub struct Store {
 impl Store {
     /// Opens the data folder, or creates it, and starts the threads.
     ///
-    /// Unfinished uploads of a run that died are removed, but those that can be gone on with, as far
-    /// as [`StoreConfig::unfinished`] allows. `replies` is called on the store's
-    /// threads and must neither block nor own the store.
+    /// Unfinished uploads of a run that died are removed, but those that can be gone on with, as
+    /// far as [`StoreConfig::unfinished`] allows. `replies` is called on the store's threads and
+    /// must neither block nor own the store.
     ///
     /// # Errors
     ///

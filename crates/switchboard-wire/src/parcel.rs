@@ -265,9 +265,10 @@ pub fn file_header_with(name: &str, bytes: u32, fields: &Fields) -> Result<Vec<u
     Ok(out)
 }
 
-/// Writes the header frame alone of a file that [wants to be resumed](Fields::wants_resume): what
-/// is there is told then, and the [prefix](crate::frame::prefix) and bytes of the rest follow, or of the
-/// whole file.
+/// Writes the header frame alone of a file that [wants to be resumed](Fields::wants_resume).
+///
+/// How much of it is there is told then. The [prefix](crate::frame::prefix) and the bytes of the
+/// rest are to follow, or of the whole file.
 ///
 /// # Errors
 /// [`FrameError::TooLong`] for a name that makes the header longer than

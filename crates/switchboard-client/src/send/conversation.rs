@@ -263,8 +263,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Fills the buffer with what comes next; it stays empty when that is nothing. Behind a question
-    /// to the peer nothing comes before its answer.
+    /// Fills the buffer with what comes next; it stays empty when that is nothing. Behind a
+    /// question to the peer nothing comes before its answer.
     fn fill(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), SendError> {
         while self.buffer.len() < CHUNK_BYTES {
             let Some(parcel) = self.parcels.get_mut(self.filled.parcel) else {

@@ -1,7 +1,7 @@
 //! The shard's part in the parcel door, and its dealings with the store.
 
 use bytes::Bytes;
-use switchboard_wire::{Answer, ContentHash, Fields, MessageId, ParcelEvent};
+use switchboard_wire::{Answer, Content, ContentHash, Fields, MessageId, ParcelEvent};
 use tracing::{error, info, warn};
 
 use super::waits::Stop;
@@ -124,20 +124,7 @@ impl<N: Net> Shard<N> {
                     content,
                 });
             }
-            ParcelEvent::FileOffered { content, id: asked } => {
-                // All who send this file go one way, so that what broke off is put away before
-                // somebody asks for it.
-                let lane = content.hash.0.first().copied().unwrap_or(0);
-                let upload = UploadId::of_shard(self.post.place.here.0, lane.into(), serial);
-                parcel.session.offer(upload);
-                self.last_upload = serial;
-                let asked = Some((content.hash, asked));
-                self.transfers.insert(upload, Transfer::new(id, asked));
-                self.request(Request::Offer {
-                    id: upload,
-                    content,
-                });
-            }
+            ParcelEvent::FileOffered { content, id: asked } => self.offered(id, content, asked),
             ParcelEvent::FileData(data) => {
                 // No upload: the store has refused it, and the rest is thrown away.
                 if let Some(upload) = parcel.session.data(data.len()) {
@@ -163,6 +150,26 @@ impl<N: Net> Shard<N> {
             }
             ParcelEvent::Close => parcel.over = true,
         }
+    }
+
+    /// Somebody asks how much of a file there is.
+    fn offered(&mut self, id: ConnectionId, content: Content, asked: Option<MessageId>) {
+        let serial = self.last_upload + 1;
+        // All who send this file go one way, so that what broke off is put away before somebody
+        // asks for it.
+        let lane = content.hash.0.first().copied().unwrap_or(0);
+        let upload = UploadId::of_shard(self.post.place.here.0, lane.into(), serial);
+        let Some(parcel) = self.parcel(id) else {
+            return;
+        };
+        parcel.session.offer(upload);
+        self.last_upload = serial;
+        let asked = Some((content.hash, asked));
+        self.transfers.insert(upload, Transfer::new(id, asked));
+        self.request(Request::Offer {
+            id: upload,
+            content,
+        });
     }
 
     /// Brings what is ready into the room, and ends the conversation when it is over.

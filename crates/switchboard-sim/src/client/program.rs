@@ -176,6 +176,11 @@ impl Program {
                 from,
                 to,
             } => self.miss(scene, &room, epoch, from, to),
+            Answer::Have { hash, .. } => {
+                let link = scene.link;
+                let told = format!("link {link} is told of the file {hash}, and asked for none");
+                scene.truth.fail(told);
+            }
             Answer::Refused { id, reason } => self.refused(scene, id.as_ref(), &reason),
             Answer::Reset { room, epoch } => {
                 if self.places.get(&room).is_some_and(|place| place.0 == epoch) {

@@ -174,10 +174,15 @@ fn answers_are_written_so_for_ever() {
         ),
     ];
     for (answer, json) in cases {
-        let bytes = answer.encode().unwrap();
-        assert_eq!(bytes, framed(json, None), "{json}");
-        assert_eq!(read(&[&bytes]), (vec![Delivered::Answer(answer)], Ok(())));
+        assert_is_written(answer, json);
     }
+}
+
+#[track_caller]
+fn assert_is_written(answer: Answer, json: &str) {
+    let bytes = answer.encode().unwrap();
+    assert_eq!(bytes, framed(json, None), "{json}");
+    assert_eq!(read(&[&bytes]), (vec![Delivered::Answer(answer)], Ok(())));
 }
 
 #[test]

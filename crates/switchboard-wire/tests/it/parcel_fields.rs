@@ -149,48 +149,29 @@ fn a_file_may_say_what_it_is_as_a_whole() {
         &read(&of_another_version, b"hi")[0],
         ParcelEvent::FileBegin { fields, .. } if fields.content.is_none()
     ));
-    let size = Refusal::FieldNotNumber { field: "size" };
+}
+
+#[test]
+fn a_file_that_is_to_be_resumed_says_what_it_is() {
+    let size = || Refusal::FieldNotNumber { field: "size" };
     let large = Refusal::FileTooLarge {
         bytes: u64::MAX,
         max: FILE_BYTES_MAX,
     };
-    for (sb, what) in [
-        (
-            r#"{"v":2,"want":["resume"]}"#.to_owned(),
-            Refusal::ContentMissing,
-        ),
-        (
-            r#"{"v":2,"want":["resume"],"size":9}"#.to_owned(),
-            Refusal::ContentMissing,
-        ),
-        (
-            format!(r#"{{"v":2,"want":["resume"],"blake3":"{hash}"}}"#),
-            size.clone(),
-        ),
-        (
-            format!(r#"{{"v":2,"want":["resume"],"size":-1,"blake3":"{hash}"}}"#),
-            size,
-        ),
-        (
-            r#"{"v":2,"want":["resume"],"size":9,"blake3":"0f"}"#.to_owned(),
-            Refusal::HashUnusable,
-        ),
-        (
-            format!(
-                r#"{{"v":2,"want":["resume"],"size":9,"blake3":"{}"}}"#,
-                "é".repeat(32)
-            ),
-            Refusal::HashUnusable,
-        ),
-        (
-            format!(
-                r#"{{"v":2,"want":["resume"],"size":{},"blake3":"{hash}"}}"#,
-                u64::MAX
-            ),
-            large,
-        ),
+    let hash = format!(r#","blake3":"{}""#, "0f".repeat(32));
+    let not_ascii = format!(r#","size":9,"blake3":"{}""#, "é".repeat(32));
+    for (content, what) in [
+        ("", Refusal::ContentMissing),
+        (r#","size":9"#, Refusal::ContentMissing),
+        (&hash, size()),
+        (&format!(r#","size":-1{hash}"#), size()),
+        (r#","size":9,"blake3":"0f""#, Refusal::HashUnusable),
+        (&not_ascii, Refusal::HashUnusable),
+        (&format!(r#","size":{}{hash}"#, u64::MAX), large),
     ] {
-        let (found, fields) = refusal(&file(&sb));
+        let sb = format!(r#"{{"v":2,"want":["resume"]{content}}}"#);
+        let header = format!(r#"{{"msg_type":"file","file_name":"x","sb":{sb}}}"#);
+        let (found, fields) = refusal(&header);
         assert_eq!(found, what, "{sb}");
         assert!(fields.is_answered(), "{sb}");
     }
@@ -392,14 +373,13 @@ proptest! {
         content in any_content(),
         wants_resume in any::<bool>(),
     ) {
-        let content = Some(content);
-        let fields = Fields { wants_resume, content, ..fields };
+        let fields = Fields { wants_resume, content: Some(content), ..fields };
         let mut bytes = file_offer("x", &fields).unwrap();
         bytes.extend(prefix(0).unwrap());
         prop_assert_eq!(&bytes, &file_header_with("x", 0, &fields).unwrap());
         let events = read_bytes(&bytes);
         let offered = ParcelEvent::FileOffered {
-            content: content.unwrap(),
+            content,
             id: fields.id.clone(),
         };
         prop_assert_eq!(events.first() == Some(&offered), wants_resume);

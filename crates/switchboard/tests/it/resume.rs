@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use switchboard_client::send::{ASK_CONNECTS, ASK_TIME, RESUME_BYTES_MIN};
 use switchboard_hub::limits::UNFINISHED_SYNC_BYTES;
 use switchboard_wire::ContentHash;
 use tempfile::TempDir;
@@ -190,6 +192,47 @@ fn who_does_not_answer_gets_everything_unless_an_answer_is_insisted_on() {
     let (_server, place) = python_server("upload_server.py", &[target.path().to_str().unwrap()]);
     let insists = ["send", "--resume", "always", "--wait", "0.2", &place, path];
     run(&insists).failed_with(&[&place, "does not say how much", "--resume always"]);
+}
+
+/// A peer that takes one file and says nothing; whether it was asked about it, and how long it took
+/// from now until the payload began.
+fn silent_peer() -> (String, thread::JoinHandle<(bool, Duration)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let begun = Instant::now();
+    let peer = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).unwrap();
+        let mut header = vec![0; usize::try_from(i32::from_le_bytes(length)).unwrap()];
+        stream.read_exact(&mut header).unwrap();
+        stream.read_exact(&mut length).unwrap();
+        let waited = begun.elapsed();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        let announced = usize::try_from(i32::from_le_bytes(length)).unwrap();
+        assert_eq!(rest.len(), announced + wire::close().len(), "all of it");
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        (header["sb"]["want"][0] == "resume", waited)
+    });
+    (place, peer)
+}
+
+#[test]
+fn about_files_of_some_size_a_peer_is_asked_and_has_some_time_to_answer() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("big.bin");
+    let min = usize::try_from(RESUME_BYTES_MIN).unwrap();
+    for (len, is_asked) in [(min - 1, false), (min, true), (min + 1, true)] {
+        fs::write(&path, vec![0; len]).unwrap();
+        let (place, peer) = silent_peer();
+        run(&["send", &place, path.to_str().unwrap()]).succeeded();
+        let (asked, waited) = peer.join().unwrap();
+        assert_eq!(asked, is_asked, "{len}");
+        // Connecting takes no time here, so that its multiple is the shorter.
+        const { assert!(ASK_CONNECTS > 0) };
+        assert!(!asked || waited >= ASK_TIME, "{waited:?}");
+    }
 }
 
 #[test]
