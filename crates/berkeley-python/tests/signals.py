@@ -264,4 +264,6 @@ if __name__ == "__main__":
         look_up()
     else:
         FOLDER = str(pathlib.Path(sys.argv.pop(1)).resolve())
+        # Where it is ignored, as in the background of a shell, children would have it so.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         unittest.main(argv=[sys.argv[0], *sys.argv[1:]])

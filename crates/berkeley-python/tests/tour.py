@@ -469,4 +469,6 @@ class Hub(Programs):
 
 
 if __name__ == "__main__":
+    # Where it is ignored, as in the background of a shell, children would have it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     unittest.main()
