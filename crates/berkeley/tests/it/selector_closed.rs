@@ -134,6 +134,23 @@ fn ghosts_are_laid_and_all_others_stay_as_they_were() {
 }
 
 #[test]
+fn what_was_still_to_be_told_does_not_keep_an_unregistered_socket_open() {
+    each_alone(|backend, selector| {
+        let (a, b) = unix_pair(Kind::STREAM);
+        selector.register(b.as_fd(), Key(1), READ, LEVEL).unwrap();
+        assert_eq!(now(selector), [], "{backend}");
+        // The kernel has something to tell of it, and no wait to tell it to.
+        a.send_all(b"x").unwrap();
+        assert_eq!(receive(&b), b"x");
+        selector.unregister(b.as_fd()).unwrap();
+        drop(b);
+        let mut room = [0; 8];
+        let end = a.recv(&mut room, MsgFlags::NONE);
+        assert_eq!(end.unwrap(), 0, "{backend}: the peer waits for the end");
+    });
+}
+
+#[test]
 fn a_duplicate_is_a_registration_of_its_own() {
     each(|backend, selector| {
         let (a, b) = unix_pair(Kind::STREAM);

@@ -54,8 +54,10 @@ impl Polls {
 
     /// Ends a poll. It tells nothing more but that, if it was there.
     pub(crate) fn remove(&mut self, data: u64) -> Result<(), Errno> {
-        let remove = opcode::PollRemove::new(data).build();
-        self.push(&remove.flags(squeue::Flags::SKIP_SUCCESS).user_data(IGNORED))
+        // Not `IORING_OP_POLL_REMOVE`: it leaves a poll alone that is just about to tell something
+        // (`EALREADY`), which then goes on and keeps the file open.
+        let cancel = opcode::AsyncCancel::new(data).build();
+        self.push(&cancel.flags(squeue::Flags::SKIP_SUCCESS).user_data(IGNORED))
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> Result<(), Errno> {
