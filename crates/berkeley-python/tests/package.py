@@ -15,8 +15,10 @@ from berkeley import select, selectors
 try:
     from test import test_selectors
 except ImportError:
-    print("skipped: the selector over io_uring: this interpreter has no tests")
-    Contract = unittest.TestCase
+    print("skipped: what every selector must hold: this interpreter has no tests")
+
+    class Contract:
+        pass
 else:
     # They look at classes of the module that they test.
     test_selectors.selectors = selectors
