@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
+use switchboard_wire::RoomName;
 
 use super::lives::{self, Life};
 use super::reader::{self, LogReader};
@@ -191,7 +192,7 @@ pub struct Imported {
 pub fn import(
     data: &Path,
     input: &mut impl BufRead,
-    rename: Option<&str>,
+    rename: Option<&RoomName>,
 ) -> Result<Imported, LogError> {
     let lock = locks::take(data)?;
     let mut connection = database::open(data, LOG_LOCK_WAIT)?;
@@ -206,7 +207,7 @@ fn read_all(
     data: &Path,
     connection: &mut Connection,
     input: &mut impl BufRead,
-    rename: Option<&str>,
+    rename: Option<&RoomName>,
 ) -> Result<Imported, LogError> {
     let path = database::path_in(data);
     let failed = |error| database::open_error(&path, &error);
@@ -222,7 +223,11 @@ fn read_all(
     if header.first_seq == 0 || header.last_seq >= row::SEQ_MAX {
         return Err(lines.bad("its numbers can't be"));
     }
-    let room: Arc<str> = rename.unwrap_or(&header.room).into();
+    let room = match rename {
+        Some(room) => room.clone(),
+        None => RoomName::new(&header.room).map_err(|error| lines.bad(&error.to_string()))?,
+    };
+    let room: Arc<str> = (&room).into();
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;

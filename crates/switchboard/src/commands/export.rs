@@ -4,6 +4,7 @@ use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use switchboard_hub::log::ExportError;
+use switchboard_wire::RoomName;
 use switchboard_wire::name::LOBBY;
 
 use super::history::{explain, open};
@@ -24,8 +25,8 @@ pub(crate) struct Args {
     data: PathBuf,
 
     /// Which room
-    #[arg(long, value_name = "ROOM", default_value = LOBBY)]
-    room: String,
+    #[arg(long, value_name = "ROOM", default_value = LOBBY, value_parser = super::room)]
+    room: RoomName,
 }
 
 impl Args {
@@ -33,7 +34,7 @@ impl Args {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let reader = open(&self.data)?;
         let mut output = BufWriter::new(io::stdout().lock());
-        match reader.export(&self.room, &mut output) {
+        match reader.export(self.room.as_str(), &mut output) {
             Ok(_) => Ok(()),
             Err(ExportError::Log(error)) => Err(explain(error, &reader)),
             Err(ExportError::Output(error)) => Err(OutputError(error).into()),

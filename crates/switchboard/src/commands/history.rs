@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use switchboard_hub::limits::LOG_PAGE_ENTRIES_MAX;
 use switchboard_hub::log::{LogEntry, LogError, LogKind, LogReader, PageFrom, entry_to_json};
-use switchboard_wire::clean;
 use switchboard_wire::name::LOBBY;
+use switchboard_wire::{RoomName, clean};
 
 use crate::clock;
 use crate::terminal::{OutputError, tell, with_hint};
@@ -29,8 +29,8 @@ pub(crate) struct Args {
     data: PathBuf,
 
     /// Which room
-    #[arg(long, value_name = "ROOM", default_value = LOBBY)]
-    room: String,
+    #[arg(long, value_name = "ROOM", default_value = LOBBY, value_parser = super::room)]
+    room: RoomName,
 
     /// How many of the newest entries
     #[arg(long, value_name = "N", default_value = "20", conflicts_with = "since")]
@@ -49,7 +49,7 @@ impl Args {
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let reader = open(&self.data)?;
-        let room: Arc<str> = self.room.into();
+        let room: Arc<str> = (&self.room).into();
         let page = |from, limit| {
             let page = reader.page(&room, None, from, limit);
             page.map_err(|error| explain(error, &reader))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use switchboard_hub::log::import;
-use switchboard_wire::clean;
+use switchboard_wire::{RoomName, clean};
 
 use crate::signals;
 use crate::terminal::{tell, with_hint};
@@ -30,8 +30,8 @@ pub(crate) struct Args {
     data: PathBuf,
 
     /// Another name for the room
-    #[arg(long, value_name = "ROOM")]
-    room: Option<String>,
+    #[arg(long, value_name = "ROOM", value_parser = super::room)]
+    room: Option<RoomName>,
 }
 
 impl Args {
@@ -46,7 +46,7 @@ impl Args {
         };
         let made = || format!("can't create the folder {}", self.data.display());
         fs::create_dir_all(&self.data).with_context(made)?;
-        let imported = import(&self.data, &mut BufReader::new(input), self.room.as_deref());
+        let imported = import(&self.data, &mut BufReader::new(input), self.room.as_ref());
         let imported = imported.map_err(|error| {
             let hint = error.hint();
             with_hint(error, hint)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use switchboard_hub::limits::{SEARCH_FOUND_MAX, SEARCH_WORDS_MAX};
 use switchboard_hub::log::Search;
+use switchboard_wire::RoomName;
 
 use super::history::{Printer, explain, open};
 use crate::clock;
@@ -29,8 +30,8 @@ pub(crate) struct Args {
     data: PathBuf,
 
     /// Only in this room
-    #[arg(long, value_name = "ROOM")]
-    room: Option<String>,
+    #[arg(long, value_name = "ROOM", value_parser = super::room)]
+    room: Option<RoomName>,
 
     /// Only by authors with this in their name
     #[arg(long, value_name = "NAME")]
@@ -70,7 +71,7 @@ impl Args {
         let mut reader = open(&self.data)?;
         let search = Search {
             words: self.words,
-            room: self.room.map(Into::into),
+            room: self.room.as_ref().map(Into::into),
             author: self.author,
             after_ms: self.after,
             before_ms: self.before,

@@ -168,6 +168,30 @@ fn export_and_import_move_a_room() {
 }
 
 #[test]
+fn a_room_has_one_name_however_it_is_written() {
+    let (folder, data, log) = lobby();
+    for command in [&["history"][..], &["search", "kettle"], &["export"]] {
+        let named = |room| {
+            run(&[command, &["--data", &data, "--room", room]].concat())
+                .succeeded()
+                .text()
+        };
+        assert_eq!(named("ＬＯＢＢＹ"), named("lobby"), "{command:?}");
+        let odd = [command, &["--data", &data, "--room", "two words"]].concat();
+        let refused = run(&odd);
+        assert_eq!(refused.status.code(), Some(2), "{}", refused.err);
+    }
+    let file = folder.path().join("lobby.jsonl");
+    fs::write(&file, run(&["export", "--data", &data]).succeeded().text()).unwrap();
+    drop(log);
+    let import = ["import", file.to_str().unwrap(), "--data", &data, "--room"];
+    run(&[&import[..], &["Old-Tea"]].concat()).succeeded();
+    run(&["history", "--data", &data, "--room", "old-tea"]).succeeded();
+    let refused = run(&[&import[..], &["old tea"]].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.err);
+}
+
+#[test]
 fn verify_tells_sound_from_damaged() {
     let (folder, data, log) = lobby();
     let text = run(&["verify", "--data", &data]).succeeded().text();

@@ -10,6 +10,7 @@ use switchboard_hub::log::{
     Asker, Imported, Journal, LogEntry, LogError, LogKind, LogReader, LogRequest, PageFrom,
     entry_to_json, import, verify,
 };
+use switchboard_wire::RoomName;
 
 use super::{Desk, EPOCH, entry, said, temp};
 
@@ -23,7 +24,8 @@ fn export(data: &Path, room: &str) -> String {
 }
 
 fn bring(data: &Path, text: &str, rename: Option<&str>) -> Result<Imported, LogError> {
-    import(data, &mut BufReader::new(text.as_bytes()), rename)
+    let rename = rename.map(|room| RoomName::new(room).unwrap());
+    import(data, &mut BufReader::new(text.as_bytes()), rename.as_ref())
 }
 
 fn everything(data: &Path, room: &str) -> Vec<LogEntry> {
@@ -36,7 +38,7 @@ fn everything(data: &Path, room: &str) -> Vec<LogEntry> {
 
 fn sample(data: &Path) -> Desk {
     let desk = Desk::open(data);
-    let room: std::sync::Arc<str> = "tea room".into();
+    let room: std::sync::Arc<str> = "tea-room".into();
     let topic = "what's brewing".to_owned();
     let set = LogRequest::SetRoom {
         room,
@@ -46,17 +48,17 @@ fn sample(data: &Path) -> Desk {
     };
     desk.log.request(Asker(0), set);
     desk.append(vec![
-        said("tea room", 1, "今天\u{0}\n\"quoted\" \\ \u{7f}"),
+        said("tea-room", 1, "今天\u{0}\n\"quoted\" \\ \u{7f}"),
         LogEntry {
             kind: LogKind::File,
             bytes: Some(1 << 40),
             reply_to: Some(1),
             client_id: Some("id".into()),
-            ..entry("tea room", 2)
+            ..entry("tea-room", 2)
         },
-        entry("tea room", 3),
+        entry("tea-room", 3),
     ]);
-    desk.wait_durable("tea room", 3);
+    desk.wait_durable("tea-room", 3);
     desk
 }
 
@@ -65,25 +67,25 @@ fn a_room_goes_out_and_comes_in_with_its_numbers_and_epoch() {
     let (from, to) = (temp(), temp());
     let desk = sample(from.path());
     // Beside the hub that writes it.
-    let text = export(from.path(), "tea room");
+    let text = export(from.path(), "tea-room");
     assert_eq!(text.lines().count(), 4);
     drop(desk);
 
     let imported = bring(to.path(), &text, None).unwrap();
     assert_eq!(
         (&*imported.room, imported.epoch, imported.entries),
-        ("tea room", EPOCH, 3)
+        ("tea-room", EPOCH, 3)
     );
     assert_eq!(
-        everything(to.path(), "tea room"),
-        everything(from.path(), "tea room")
+        everything(to.path(), "tea-room"),
+        everything(from.path(), "tea-room")
     );
-    assert_eq!(export(to.path(), "tea room"), text);
+    assert_eq!(export(to.path(), "tea-room"), text);
     let desk = Desk::open(to.path());
-    let (state, ids) = desk.room("tea room").unwrap();
+    let (state, ids) = desk.room("tea-room").unwrap();
     assert_eq!((state.topic.as_str(), state.kept), ("what's brewing", true));
     assert_eq!(ids.seq_of("id"), Some(2));
-    desk.fill("tea room", 4..=4);
+    desk.fill("tea-room", 4..=4);
     assert!(verify(to.path()).unwrap().is_sound());
 }
 
@@ -91,7 +93,7 @@ fn a_room_goes_out_and_comes_in_with_its_numbers_and_epoch() {
 fn a_room_with_a_history_is_not_written_over() {
     let data = temp();
     drop(sample(data.path()));
-    let text = export(data.path(), "tea room");
+    let text = export(data.path(), "tea-room");
     let error = bring(data.path(), &text, None).unwrap_err();
     assert!(
         matches!(&error, LogError::RoomHasEntries { entries: 3, .. }),
@@ -104,14 +106,27 @@ fn a_room_with_a_history_is_not_written_over() {
             .map(|entry| entry.text)
             .collect()
     };
-    assert_eq!(texts("other"), texts("tea room"));
+    assert_eq!(texts("other"), texts("tea-room"));
+}
+
+#[test]
+fn a_room_comes_in_under_a_name_that_members_can_join() {
+    let data = temp();
+    drop(sample(data.path()));
+    let text = export(data.path(), "tea-room");
+    let named = |name: &str| text.replacen("\"tea-room\"", &format!("{name:?}"), 1);
+    let imported = bring(data.path(), &named("Old-Tea"), None).unwrap();
+    assert_eq!(&*imported.room, "old-tea");
+    let error = bring(data.path(), &named("old tea"), None).unwrap_err();
+    assert!(error.to_string().contains("and not ' '"), "{error}");
+    bring(data.path(), &named("old tea"), Some("oldest-tea")).unwrap();
 }
 
 #[test]
 fn an_import_is_whole_or_nothing() {
     let data = temp();
     drop(sample(data.path()));
-    let text = export(data.path(), "tea room");
+    let text = export(data.path(), "tea-room");
     let lines: Vec<&str> = text.lines().collect();
     let long = format!(
         "{}{}\n",
@@ -159,7 +174,7 @@ fn an_import_is_whole_or_nothing() {
 fn an_import_beside_a_hub_is_refused() {
     let data = temp();
     let desk = sample(data.path());
-    let text = export(data.path(), "tea room");
+    let text = export(data.path(), "tea-room");
     let error = bring(data.path(), &text, Some("new")).unwrap_err();
     assert!(matches!(&error, LogError::InUse { .. }), "{error:?}");
     drop(desk);
