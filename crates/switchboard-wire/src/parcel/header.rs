@@ -168,9 +168,15 @@ pub(super) fn read(header: &[u8]) -> Result<Result<Kind, Refused>, ParcelError> 
 fn read_object(header: &Value, fields: &mut Fields) -> Result<Kind, Refusal> {
     let header = header.as_object().ok_or(Refusal::HeaderNotObject)?;
     // First of all who is to be answered, and about what.
-    let extension = Extension::read(header)?;
-    fields.wants_ack = extension.as_ref().is_some_and(|sb| sb.wants_ack);
-    fields.wants_resume = extension.as_ref().is_some_and(|sb| sb.wants_resume);
+    let extension = extension(header)?;
+    let (mut since, mut epoch) = (None, None);
+    if let Some(sb) = extension {
+        // Whoever wants to follow a room reads, and would wait for an answer for ever.
+        fields.wants_ack = header.get("msg_type").and_then(Value::as_str) == Some("join");
+        read_wants(sb, fields)?;
+        since = number(sb, "since")?;
+        epoch = number(sb, "epoch")?;
+    }
     if let Some(id) = text(header, "id")? {
         fields.id = Some(MessageId::new(id).ok_or(Refusal::IdUnusable)?);
     }
@@ -202,12 +208,12 @@ fn read_object(header: &Value, fields: &mut Fields) -> Result<Kind, Refusal> {
             Ok(Kind::File(name, std::mem::take(fields)))
         }
         "join" => {
-            let sb = extension.ok_or(Refusal::JoinUnanswered)?;
+            extension.ok_or(Refusal::JoinUnanswered)?;
             Ok(Kind::Join(Follow {
                 room: fields.room.take().unwrap_or_else(RoomName::lobby),
                 from: fields.from.take(),
-                since: sb.since,
-                epoch: sb.epoch,
+                since,
+                epoch,
             }))
         }
         unknown => {
@@ -217,39 +223,27 @@ fn read_object(header: &Value, fields: &mut Fields) -> Result<Kind, Refusal> {
     }
 }
 
-/// What `sb` says, if it is of the version that is understood here.
-struct Extension {
-    wants_ack: bool,
-    wants_resume: bool,
-    since: Option<u64>,
-    epoch: Option<u64>,
+/// The header's `sb`, if it is of the version that is understood here.
+fn extension(header: &Map<String, Value>) -> Result<Option<&Map<String, Value>>, Refusal> {
+    let Some(sb) = header.get("sb") else {
+        return Ok(None);
+    };
+    let sb = sb.as_object().ok_or(Refusal::ExtensionMalformed)?;
+    let version = sb.get("v").and_then(Value::as_u64);
+    let version = version.ok_or(Refusal::ExtensionMalformed)?;
+    Ok((version == VERSION).then_some(sb))
 }
 
-impl Extension {
-    fn read(header: &Map<String, Value>) -> Result<Option<Self>, Refusal> {
-        let Some(sb) = header.get("sb") else {
-            return Ok(None);
-        };
-        let sb = sb.as_object().ok_or(Refusal::ExtensionMalformed)?;
-        let version = sb.get("v").and_then(Value::as_u64);
-        if version.ok_or(Refusal::ExtensionMalformed)? != VERSION {
-            return Ok(None);
+/// What the sender wants to be told.
+fn read_wants(sb: &Map<String, Value>, fields: &mut Fields) -> Result<(), Refusal> {
+    if let Some(want) = sb.get("want") {
+        for word in want.as_array().ok_or(Refusal::ExtensionMalformed)? {
+            let word = word.as_str().ok_or(Refusal::ExtensionMalformed)?;
+            fields.wants_ack |= word == "ack";
+            fields.wants_resume |= word == "resume";
         }
-        let (mut wants_ack, mut wants_resume) = (false, false);
-        if let Some(want) = sb.get("want") {
-            for word in want.as_array().ok_or(Refusal::ExtensionMalformed)? {
-                let word = word.as_str().ok_or(Refusal::ExtensionMalformed)?;
-                wants_ack |= word == "ack";
-                wants_resume |= word == "resume";
-            }
-        }
-        Ok(Some(Self {
-            wants_ack,
-            wants_resume,
-            since: number(sb, "since")?,
-            epoch: number(sb, "epoch")?,
-        }))
     }
+    Ok(())
 }
 
 /// What a header's `sb` says of the whole file.

@@ -292,6 +292,24 @@ fn a_join_follows_a_room_and_its_payload_counts_for_nothing() {
 }
 
 #[test]
+fn a_join_that_can_not_be_used_is_answered_unasked() {
+    for wrong in [
+        r#""room":5,"sb":{"v":2}"#,
+        r#""room":"..","sb":{"v":2}"#,
+        r#""from":"two words","sb":{"v":2}"#,
+        r#""sb":{"v":2,"since":-1}"#,
+        r#""sb":{"v":2,"epoch":"x"}"#,
+        r#""sb":{"v":2,"want":"ack"}"#,
+    ] {
+        let header = format!(r#"{{"msg_type":"join",{wrong}}}"#);
+        assert!(refusal(&header).1.is_answered(), "{header}");
+    }
+    // The version is one of which nothing is known, and the sender may not read.
+    let other = r#"{"msg_type":"join","room":5,"sb":{"v":1}}"#;
+    assert!(!refusal(other).1.is_answered());
+}
+
+#[test]
 fn our_headers_are_written_in_one_order() {
     let fields = Fields {
         room: Some(room("kitchen")),
