@@ -97,8 +97,9 @@ enum Fault {
 }
 
 /// Composes a name (NFC) and checks it: at most `chars_max` letters, digits, `_`, `-` and `.`, with
-/// marks only where a script needs them.
-fn check(name: &str, chars_max: usize) -> Result<Cow<'_, str>, Fault> {
+/// marks only where a script needs them; and, if `takes_dotted_i`, an `i` with a second dot, which
+/// is what an `İ` folds to.
+fn check(name: &str, chars_max: usize, takes_dotted_i: bool) -> Result<Cow<'_, str>, Fault> {
     if name.is_empty() {
         return Err(Fault::Empty);
     }
@@ -125,7 +126,8 @@ fn check(name: &str, chars_max: usize) -> Result<Cow<'_, str>, Fault> {
             marks += 1;
             // ASCII letters are composed with the marks that any language puts on them: what is
             // left changes nothing that one sees, or piles up.
-            let has_base = before.is_some_and(|before: char| !before.is_ascii());
+            let is_dotted = takes_dotted_i && (before, c) == (Some('i'), '\u{307}');
+            let has_base = is_dotted || before.is_some_and(|before: char| !before.is_ascii());
             if !has_base || marks > NAME_MARKS_MAX {
                 return Err(Fault::Mark(c));
             }
@@ -140,20 +142,6 @@ fn check(name: &str, chars_max: usize) -> Result<Cow<'_, str>, Fault> {
         return Err(Fault::NoLetter);
     }
     Ok(name)
-}
-
-/// Checks the canonical form of a checked name: undoing width and ligatures can make it longer, and
-/// can bring in what is no character of names (`⒈` is `1.`, `㎧` is `m∕s`).
-fn check_canonical(name: &str, chars_max: usize) -> Result<(), Fault> {
-    if name.chars().take(chars_max + 1).count() > chars_max {
-        return Err(Fault::TooLong);
-    }
-    let is_allowed = |c: char| is_name_character(c) || is_combining_mark(c);
-    match name.chars().find(|c| !is_allowed(*c)) {
-        Some(c) => Err(Fault::Character(c)),
-        None if name.contains(char::is_alphanumeric) => Ok(()),
-        None => Err(Fault::NoLetter),
-    }
 }
 
 fn is_name_character(c: char) -> bool {

@@ -49,7 +49,7 @@ impl Nick {
     /// # Errors
     /// [`NickError`] says which rule it breaks.
     pub fn new(nick: &str) -> Result<Self, NickError> {
-        let nick = Self(check(nick, NICK_CHARS_MAX)?.into_owned());
+        let nick = Self(check(nick, NICK_CHARS_MAX, false)?.into_owned());
         if RESERVED_NICKS.contains(&nick.canonical().as_str()) {
             return Err(NickError::Reserved { nick: nick.0 });
         }

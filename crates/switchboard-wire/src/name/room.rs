@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Fault, canonical, check, check_canonical, shown};
+use super::{Fault, canonical, check, shown};
 use crate::limits::ROOM_NAME_CHARS_MAX;
 
 /// The room that everybody is in unless another is named.
@@ -30,9 +30,12 @@ impl RoomName {
     /// # Errors
     /// [`RoomNameError`] says which rule it breaks.
     pub fn new(name: &str) -> Result<Self, RoomNameError> {
-        check(name, ROOM_NAME_CHARS_MAX)?;
+        check(name, ROOM_NAME_CHARS_MAX, true)?;
         let name = canonical(name);
-        check_canonical(&name, ROOM_NAME_CHARS_MAX)?;
+        // Undoing width and ligatures can make it longer, and bring in what is no character of
+        // names (`㎧` is `m∕s`) or leave a mark without its letter; and what a room is called must
+        // lead there.
+        check(&name, ROOM_NAME_CHARS_MAX, true)?;
         Ok(Self(name.into()))
     }
 
