@@ -18,6 +18,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::{Arc, Weak};
 
 use switchboard_wire::Nick;
@@ -36,6 +37,8 @@ pub struct Names {
     looks: BTreeMap<MemberId, String>,
     /// Names that were given up while they were lent, by what they look like.
     former: BTreeMap<String, Holder>,
+    /// What those names look like besides, as they are written, and by which look to find them.
+    written: BTreeMap<String, String>,
     reserved: BTreeSet<String>,
 }
 
@@ -43,6 +46,8 @@ pub struct Names {
 struct Holder {
     owner: MemberId,
     nick: Nick,
+    /// What it looks like as it is written, if that is something else.
+    written: Option<String>,
     /// To whom it is lent, if it is.
     lent: Weak<Lent>,
 }
@@ -94,7 +99,8 @@ impl Names {
             taken: BTreeMap::new(),
             looks: BTreeMap::new(),
             former: BTreeMap::new(),
-            reserved: RESERVED_NICKS.iter().map(|nick| look(nick)).collect(),
+            written: BTreeMap::new(),
+            reserved: reserved(),
         }
     }
 
@@ -106,13 +112,14 @@ impl Names {
     pub fn take(&mut self, owner: MemberId, nick: &Nick) -> Result<(), NameRefusal> {
         let form = nick.canonical();
         let look = look(&form);
+        let written = Some(written_look(nick.as_str())).filter(|written| *written != look);
         let nick = nick.clone();
-        if self.reserved.contains(&look) {
+        let looks = || iter::once(&look).chain(&written);
+        if looks().any(|look| self.reserved.contains(look)) {
             return Err(NameRefusal::Reserved { nick });
         }
-        if let Some(holder) = self.holder_of(&look)
-            && holder.owner != owner
-        {
+        let mut holders = looks().filter_map(|look| self.holder_of(look));
+        if let Some(holder) = holders.find(|holder| holder.owner != owner) {
             return Err(if holder.nick.canonical() == form {
                 NameRefusal::Taken { nick }
             } else {
@@ -122,9 +129,18 @@ impl Names {
         }
         self.release(owner);
         let former = self.former.remove(&look);
-        let lent = former.map(|holder| holder.lent).unwrap_or_default();
+        let lent = former.map(|former| self.forget(&look, former).lent);
         self.looks.insert(owner, look.clone());
-        self.taken.insert(look, Holder { owner, nick, lent });
+        if let Some(written) = &written {
+            self.written.insert(written.clone(), look.clone());
+        }
+        let holder = Holder {
+            owner,
+            nick,
+            written,
+            lent: lent.unwrap_or_default(),
+        };
+        self.taken.insert(look, holder);
         Ok(())
     }
 
@@ -133,10 +149,23 @@ impl Names {
     pub fn release(&mut self, owner: MemberId) {
         if let Some(look) = self.looks.remove(&owner)
             && let Some(holder) = self.taken.remove(&look)
-            && holder.lent.strong_count() > 0
         {
-            self.former.insert(look, holder);
+            if holder.lent.strong_count() > 0 {
+                self.former.insert(look, holder);
+            } else {
+                self.forget(&look, holder);
+            }
         }
+    }
+
+    /// A name with this look is not held any more: nor is what it looks like as it was written.
+    fn forget(&mut self, look: &str, holder: Holder) -> Holder {
+        if let Some(written) = &holder.written
+            && self.written.get(written).is_some_and(|of| of == look)
+        {
+            self.written.remove(written);
+        }
+        holder
     }
 
     /// Lends what `owner` is called, if it has a name, to whoever shows it until it hears better.
@@ -156,16 +185,20 @@ impl Names {
         if let Some(Lent { look }) = Arc::into_inner(lent)
             && let Some(holder) = self.former.get(&look)
             && holder.lent.strong_count() == 0
+            && let Some(holder) = self.former.remove(&look)
         {
-            self.former.remove(&look);
+            self.forget(&look, holder);
         }
     }
 
     /// Who has a name that looks like this, or has had it and not got it back.
     fn holder_of(&self, look: &str) -> Option<&Holder> {
         let is_lent = |holder: &&Holder| holder.lent.strong_count() > 0;
-        let former = || self.former.get(look).filter(is_lent);
-        self.taken.get(look).or_else(former)
+        let by_look = |look: &str| {
+            let former = || self.former.get(look).filter(is_lent);
+            self.taken.get(look).or_else(former)
+        };
+        by_look(look).or_else(|| by_look(self.written.get(look)?))
     }
 
     /// Who has this name, in whatever case and width it is written; not who has one that only looks
@@ -208,4 +241,23 @@ fn look(form: &str) -> String {
     let skeleton: String = skeleton(form).collect();
     let dotless = skeleton.replace("i\u{307}", "i").replace("j\u{307}", "j");
     canonical(&dotless)
+}
+
+/// What a name looks like as it is written. Some capitals look like what their small letters do not:
+/// `I` like `l`, a Cyrillic `В` like `B`.
+fn written_look(nick: &str) -> String {
+    look(&canonical(&skeleton(nick).collect::<String>()))
+}
+
+/// What the reserved names look like, small, capitalised and in capitals.
+fn reserved() -> BTreeSet<String> {
+    let looks = |nick: &str| {
+        let capitals = nick.to_ascii_uppercase();
+        let mut title = nick.to_owned();
+        if let Some(first) = title.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        [look(nick), written_look(&title), written_look(&capitals)]
+    };
+    RESERVED_NICKS.iter().flat_map(|nick| looks(nick)).collect()
 }
