@@ -243,8 +243,8 @@ fn look(form: &str) -> String {
     canonical(&dotless)
 }
 
-/// What a name looks like as it is written. Some capitals look like what their small letters do not:
-/// `I` like `l`, a Cyrillic `В` like `B`.
+/// What a name looks like as it is written. Some capitals look like what their small letters do
+/// not: `I` like `l`, a Cyrillic `В` like `B`.
 fn written_look(nick: &str) -> String {
     look(&canonical(&skeleton(nick).collect::<String>()))
 }
