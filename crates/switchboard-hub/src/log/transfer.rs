@@ -203,6 +203,13 @@ pub fn import(
     imported
 }
 
+/// The highest number that is imported: as many follow before a room is full, so that no export can
+/// leave a room in which nothing more can be said.
+const SEQ_MAX: u64 = row::SEQ_MAX / 2;
+
+/// A hub's epochs have so many bits at most, which all readers of JSON can take.
+const EPOCH_MAX: u64 = (1 << 53) - 1;
+
 fn read_all(
     data: &Path,
     connection: &mut Connection,
@@ -220,7 +227,7 @@ fn read_all(
     if header.switchboard_export != FORM {
         return Err(lines.bad("it is an export of a newer form"));
     }
-    if header.first_seq == 0 || header.last_seq >= row::SEQ_MAX {
+    if header.first_seq == 0 || header.last_seq > SEQ_MAX || header.epoch > EPOCH_MAX {
         return Err(lines.bad("its numbers can't be"));
     }
     let room = match rename {

@@ -161,6 +161,18 @@ fn an_import_is_whole_or_nothing() {
             text.replace("\"first_seq\":1", "\"first_seq\":0"),
             "its numbers can't be",
         ),
+        (
+            text.replace("\"last_seq\":3", "\"last_seq\":549755813888"),
+            "its numbers can't be",
+        ),
+        (
+            text.replace("\"last_seq\":3", "\"last_seq\":549755813887"),
+            "without the entries 4 to 549755813887",
+        ),
+        (
+            text.replace("\"epoch\":77", "\"epoch\":9007199254740992"),
+            "its numbers can't be",
+        ),
         (long, "line 5 of the export: it is too long"),
     ] {
         let error = bring(data.path(), &bad, Some("new")).unwrap_err();
