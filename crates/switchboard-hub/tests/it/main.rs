@@ -21,3 +21,4 @@ mod sessions;
 mod shard;
 mod shards;
 mod store;
+mod strace;

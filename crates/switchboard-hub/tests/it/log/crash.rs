@@ -9,6 +9,7 @@ use switchboard_hub::log::{
 };
 
 use super::{Desk, entry, temp};
+use crate::strace;
 
 /// Tells the child of `kill_9_keeps_what_was_acknowledged` where to write.
 const KILL_DATA: &str = "SWITCHBOARD_TEST_LOG_KILL_DATA";
@@ -145,20 +146,11 @@ fn a_failed_fsync_stops_the_log() {
         for failing in 4..=9 {
             let data = temp();
             Desk::open(data.path()).log.close();
-            let output = Command::new("strace")
-                .args(["-f", "-qq", "-o", "/dev/null", "-e"])
-                .arg(format!("trace={call}"))
-                .arg("-e")
-                .arg(format!("inject={call}:error=EIO:when={failing}"))
-                .arg(std::env::current_exe().unwrap())
-                .args(["--exact", "log::crash::disk_child", "--nocapture"])
-                .env(DISK_DATA, data.path())
-                .output();
-            let Some(output) = output.ok().filter(|output| output.status.success()) else {
-                println!("skipped: needs strace, and leave to trace");
+            let fault = format!("error=EIO:when={failing}");
+            let test = "log::crash::disk_child";
+            let Some(text) = strace::run((call, &fault), test, (DISK_DATA, data.path())) else {
                 return;
             };
-            let text = String::from_utf8(output.stdout).unwrap();
             let (durable, stopped) = (told(&text, "durable="), told(&text, "stopped="));
             assert_eq!(durable.len() + stopped.len(), 8, "{text}");
             let expected: Vec<String> = (1..=durable.len()).map(|seq| seq.to_string()).collect();
@@ -216,18 +208,12 @@ fn a_write_that_is_refused_is_told_with_its_reason() {
     ] {
         let data = temp();
         Desk::open(data.path()).log.close();
-        let output = Command::new("strace")
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e"])
-            .arg(format!("inject=pwrite64:error={errno}:when=40+"))
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "log::crash::disk_child", "--nocapture"])
-            .env(DISK_DATA, data.path())
-            .output();
-        let Some(output) = output.ok().filter(|output| output.status.success()) else {
-            println!("skipped: needs strace, and leave to trace");
+        // The first entry is written; the log itself and its index take some calls, too.
+        let fault = format!("error={errno}:when=100+");
+        let test = "log::crash::disk_child";
+        let Some(text) = strace::run(("pwrite64", &fault), test, (DISK_DATA, data.path())) else {
             return;
         };
-        let text = String::from_utf8(output.stdout).unwrap();
         let stalled = told(&text, "stalled=");
         assert_eq!(stalled.len(), 1, "{text}");
         assert!(stalled[0].starts_with(begins), "{errno}: {text}");
@@ -244,26 +230,11 @@ fn a_write_that_is_refused_is_told_with_its_reason() {
 fn a_slow_disk_holds_up_nobody_who_asks() {
     let data = temp();
     Desk::open(data.path()).log.close();
-    let output = Command::new("strace")
-        .args([
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=fsync,fdatasync",
-            "-e",
-        ])
-        .arg("inject=fsync,fdatasync:delay_enter=300000")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "log::crash::slow_child", "--nocapture"])
-        .env(DISK_DATA, data.path())
-        .output();
-    let Some(output) = output.ok().filter(|output| output.status.success()) else {
-        println!("skipped: needs strace, and leave to trace");
+    let fault = ("fsync,fdatasync", "delay_enter=300000");
+    let test = "log::crash::slow_child";
+    let Some(text) = strace::run(fault, test, (DISK_DATA, data.path())) else {
         return;
     };
-    let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(told(&text, "read-first="), ["true"], "{text}");
 }
 

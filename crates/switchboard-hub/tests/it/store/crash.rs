@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use switchboard_hub::store::Reply;
 
 use super::{Desk, content, files, partials, pattern, set, temp};
+use crate::strace;
 
 /// Tells the child of `a_failed_fsync_stops_the_store` where to write.
 const FSYNC_DATA: &str = "SWITCHBOARD_TEST_STORE_FSYNC_DATA";
@@ -114,18 +115,11 @@ fn a_failed_fsync_stops_the_store() {
     // A thread syncs each file, then the folder of its name.
     for (failing, stored) in [(2, &[][..]), (3, &["0"]), (4, &["0"]), (5, &["0", "4"])] {
         let data = temp();
-        let output = Command::new("strace")
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e"])
-            .arg(format!("inject=fsync:error=EIO:when={failing}"))
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "store::crash::fsync_child", "--nocapture"])
-            .env(FSYNC_DATA, data.path())
-            .output();
-        let Some(output) = output.ok().filter(|output| output.status.success()) else {
-            println!("skipped: needs strace, and leave to trace");
+        let fault = format!("error=EIO:when={failing}");
+        let test = "store::crash::fsync_child";
+        let Some(text) = strace::run(("fsync", &fault), test, (FSYNC_DATA, data.path())) else {
             return;
         };
-        let text = String::from_utf8(output.stdout).unwrap();
         let told = |kind| {
             text.lines()
                 .filter_map(|line| line.strip_prefix(kind))
