@@ -257,9 +257,7 @@ pub fn file_header(name: &str, bytes: u32) -> Result<Vec<u8>, FrameError> {
 /// # Errors
 /// As [`file_header`].
 pub fn file_header_with(name: &str, bytes: u32, fields: &Fields) -> Result<Vec<u8>, FrameError> {
-    let header = header::file(name, fields);
-    let mut out = Vec::new();
-    frame::encode_within(header.as_bytes(), limits::HEADER_BYTES_MAX, &mut out)?;
+    let mut out = file_offer(name, fields)?;
     frame::check(bytes, limits::FILE_BYTES_MAX)?;
     out.extend_from_slice(&frame::prefix(bytes)?);
     Ok(out)

@@ -11,7 +11,6 @@ pub(super) struct Answers {
     have: Option<(ContentHash, u64)>,
     /// Why the peer did not take something.
     refused: Option<String>,
-    has_answered: bool,
 }
 
 impl Answers {
@@ -20,7 +19,6 @@ impl Answers {
             decoder: Some(DeliveryDecoder::new()),
             have: None,
             refused: None,
-            has_answered: false,
         }
     }
 
@@ -28,7 +26,6 @@ impl Answers {
         while let Some(decoder) = &mut self.decoder {
             match decoder.push(&mut bytes) {
                 Ok(Some(Delivered::Answer(Answer::Have { hash, bytes, .. }))) => {
-                    self.has_answered = true;
                     self.have = Some((hash, bytes));
                 }
                 Ok(Some(Delivered::Answer(Answer::Refused { reason, .. }))) => {
@@ -54,7 +51,7 @@ impl Answers {
 
     /// Whether the peer is one that answers.
     pub(super) const fn has_answered(&self) -> bool {
-        self.has_answered
+        self.have.is_some()
     }
 
     /// Whether the peer may still answer.

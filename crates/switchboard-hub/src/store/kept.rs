@@ -96,7 +96,7 @@ impl Kept {
 
     /// The name of its bytes in `DATA/partial`.
     pub(super) fn part(&self) -> String {
-        format!("{}.part", self.content.hash)
+        part_name(&self.content.hash)
     }
 
     /// Opens the file to go on at `from`, at most what is [there](Self::durable), with what is
@@ -152,8 +152,7 @@ impl Kept {
 
     /// Removes all of it.
     pub(super) fn forget(&self) {
-        self.folder.remove_partial(&mark_name(&self.content.hash));
-        self.folder.remove_partial(&self.part());
+        remove(&self.folder, &self.content.hash);
     }
 
     /// Removes what tells of it: the file has its name.
@@ -196,6 +195,10 @@ impl Mark {
         hasher.finalize_xof().fill(&mut check);
         u64::from_le_bytes(check)
     }
+}
+
+fn part_name(hash: &ContentHash) -> String {
+    format!("{hash}.part")
 }
 
 fn mark_name(hash: &ContentHash) -> String {
@@ -271,8 +274,8 @@ fn resting(
         .collect();
     let mut found = Vec::new();
     for hash in hashes.difference(claimed) {
-        let part = format!("{hash}.part");
-        match (read_mark(folder, hash), folder.look_at_partial(&part)) {
+        let there = folder.look_at_partial(&part_name(hash));
+        match (read_mark(folder, hash), there) {
             (Some(_), Some(there)) => found.push((*hash, there)),
             _ => remove(folder, hash),
         }
@@ -283,5 +286,5 @@ fn resting(
 
 fn remove(folder: &Folder, hash: &ContentHash) {
     folder.remove_partial(&mark_name(hash));
-    folder.remove_partial(&format!("{hash}.part"));
+    folder.remove_partial(&part_name(hash));
 }

@@ -283,12 +283,11 @@ impl ParcelMachine {
             length: LengthDecoder::default(),
         };
         Ok(match header::read(header)? {
-            Ok(Kind::File(_, fields)) if self.too_large(&fields).is_some() => (
-                self.too_large(&fields)
-                    .map(|what| ParcelEvent::Refused { what, fields }),
-                Some(before_payload(None)),
-            ),
             Ok(Kind::File(name, fields)) => {
+                if let Some(what) = self.too_large(&fields) {
+                    let event = ParcelEvent::Refused { what, fields };
+                    return Ok((Some(event), Some(before_payload(None))));
+                }
                 let offered = fields.content.filter(|_| fields.wants_resume);
                 let id = fields.id.clone();
                 let event = offered.map(|content| ParcelEvent::FileOffered { content, id });

@@ -33,11 +33,7 @@ impl Asker {
 
     /// The next answer; an error when the hub is gone.
     pub(crate) fn answer(&mut self) -> std::io::Result<Value> {
-        let mut length = [0; 4];
-        self.0.read_exact(&mut length)?;
-        let mut frame = vec![0; usize::try_from(i32::from_le_bytes(length)).unwrap()];
-        self.0.read_exact(&mut frame)?;
-        Ok(serde_json::from_slice(&frame).unwrap())
+        read_json(&mut self.0)
     }
 
     /// Sends a message, and gives its number.
@@ -46,6 +42,15 @@ impl Asker {
         self.say(id, text).unwrap();
         seq(&self.answer().unwrap())
     }
+}
+
+/// Reads a frame of JSON.
+pub(crate) fn read_json(stream: &mut TcpStream) -> std::io::Result<Value> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut frame = vec![0; usize::try_from(i32::from_le_bytes(length)).unwrap()];
+    stream.read_exact(&mut frame)?;
+    Ok(serde_json::from_slice(&frame).unwrap())
 }
 
 /// The number in an acknowledgement of something that is on disk.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use switchboard_wire::ContentHash;
 use tempfile::TempDir;
 use testkit::{Hub, Random, names, wire};
 
+use crate::durable::read_json;
 use crate::support::{amount, bin, hub, on_a_terminal, python_server, run};
 
 const MIB: usize = 1024 * 1024;
@@ -54,11 +56,7 @@ impl Resumer {
     }
 
     fn answer(&mut self) -> io::Result<Value> {
-        let mut length = [0; 4];
-        self.0.read_exact(&mut length)?;
-        let mut frame = vec![0; usize::try_from(i32::from_le_bytes(length)).unwrap()];
-        self.0.read_exact(&mut frame)?;
-        Ok(serde_json::from_slice(&frame).unwrap())
+        read_json(&mut self.0)
     }
 
     /// Ends its side, and waits for the hub's end.
@@ -78,7 +76,7 @@ impl Resumer {
 /// Leaves a hub with the front of a file.
 fn break_off(hub: &Hub, bytes: &[u8], until: usize) {
     let (mut resumer, have) = Resumer::offer(hub, "broken", bytes);
-    let part = hub.partial(&hash(bytes));
+    let part = Part::of(hub, bytes);
     resumer
         .send(bytes.len() - have, &bytes[have..until])
         .unwrap();
@@ -86,21 +84,15 @@ fn break_off(hub: &Hub, bytes: &[u8], until: usize) {
     resumer.vanish(hub);
 }
 
-trait Partial {
-    fn partial(&self, hash: &str) -> Part;
-}
-
 /// The file in which an upload gathers.
-struct Part(std::path::PathBuf);
-
-impl Partial for Hub {
-    fn partial(&self, hash: &str) -> Part {
-        let data = self.files();
-        Part(data.with_file_name("partial").join(format!("{hash}.part")))
-    }
-}
+struct Part(PathBuf);
 
 impl Part {
+    fn of(hub: &Hub, bytes: &[u8]) -> Self {
+        let name = format!("{}.part", hash(bytes));
+        Self(hub.files().with_file_name("partial").join(name))
+    }
+
     fn len(&self) -> usize {
         let len = fs::metadata(&self.0).map_or(0, |found| found.len());
         usize::try_from(len).unwrap()
@@ -202,17 +194,14 @@ fn silent_peer() -> (String, thread::JoinHandle<(bool, Duration)>) {
     let begun = Instant::now();
     let peer = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
+        let header = read_json(&mut stream).unwrap();
         let mut length = [0; 4];
-        stream.read_exact(&mut length).unwrap();
-        let mut header = vec![0; usize::try_from(i32::from_le_bytes(length)).unwrap()];
-        stream.read_exact(&mut header).unwrap();
         stream.read_exact(&mut length).unwrap();
         let waited = begun.elapsed();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         let announced = usize::try_from(i32::from_le_bytes(length)).unwrap();
         assert_eq!(rest.len(), announced + wire::close().len(), "all of it");
-        let header: Value = serde_json::from_slice(&header).unwrap();
         (header["sb"]["want"][0] == "resume", waited)
     });
     (place, peer)
@@ -324,7 +313,7 @@ fn f1_kill_9_in_mid_upload_costs_only_what_was_not_noted() {
         resumed += usize::from(have > 0);
         let rest = &file[have..];
         let end = random.below(rest.len() + 8 * MIB).min(rest.len());
-        let part = hub.partial(&hash(&file));
+        let part = Part::of(&hub, &file);
         // The hub is killed with what it has of this, which need not be all.
         resumer.send(rest.len(), &rest[..end]).unwrap();
         if end == rest.len() {
